@@ -1,0 +1,68 @@
+# One word for each thing a developer does. Every target works on a bare checkout: what it needs
+# is installed into .venv first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SKLEARN_VERSIONS ?= 1.6 1.7 1.8 1.9
+OLDEST_SKLEARN := 1.6
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format type contract test-matrix bench docs clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+# An extra is installed once; a newer pyproject.toml installs it again.
+$(VENV)/%.installed: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	@touch $@
+
+$(VENV)/run.installed: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+run: $(VENV)/run.installed ## Train the tutorial's network on MNIST and print its test accuracy
+	$(BIN)/sk-mnist-mlp train --output mnist.skmlp
+
+test: $(VENV)/test.installed ## Run every test
+	SCIPY_ARRAY_API=1 $(BIN)/python -m pytest
+
+lint: $(VENV)/dev.installed ## Check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/dev.installed ## Put style and format right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+type: $(VENV)/dev.installed ## Check types, strictly
+	$(BIN)/mypy
+
+contract: $(VENV)-sklearn-$(OLDEST_SKLEARN)/contract ## Run the estimator contract on the oldest scikit-learn
+
+test-matrix: $(SKLEARN_VERSIONS:%=$(VENV)-sklearn-%/contract) ## Run the contract on every supported scikit-learn
+
+.PHONY: $(SKLEARN_VERSIONS:%=$(VENV)-sklearn-%/contract)
+$(VENV)-sklearn-%/contract: $(VENV)-sklearn-%/installed
+	SCIPY_ARRAY_API=1 $(VENV)-sklearn-$*/bin/python -m pytest tests/test_contract.py tests/test_flatten.py
+
+.PRECIOUS: $(VENV)-sklearn-%/installed
+$(VENV)-sklearn-%/installed: pyproject.toml
+	@test -x $(VENV)-sklearn-$*/bin/python || $(PYTHON) -m venv $(VENV)-sklearn-$*
+	$(VENV)-sklearn-$*/bin/python -m pip install --quiet --editable '.[test]' 'scikit-learn==$*.*'
+	@touch $@
+
+bench: $(VENV)/bench.installed ## Measure against Keras, SciKeras, skorch, PyTorch and MLPClassifier
+	$(BIN)/python examples/benchmarks/bench_fit.py
+	$(BIN)/python examples/benchmarks/bench_predict.py
+	$(BIN)/python examples/benchmarks/bench_memory.py
+
+docs: $(VENV)/docs.installed ## Draw the pictures of the documents
+	$(BIN)/python examples/plot_tutorial.py
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) $(VENV)-sklearn-* build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,34 @@
+"""Digit classification by a multilayer perceptron, as a scikit-learn plugin.
+
+>>> from sk_mnist_mlp import ImageFlattener, MLPDigitClassifier
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sk_mnist_mlp._classifier import MLPDigitClassifier
+    from sk_mnist_mlp._flatten import ImageFlattener
+
+__all__ = ["ImageFlattener", "MLPDigitClassifier"]
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ImageFlattener": "sk_mnist_mlp._flatten",
+    "MLPDigitClassifier": "sk_mnist_mlp._classifier",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,219 @@
+"""The IDX format: a header of big-endian integers, then the array's elements, perhaps gzipped.
+
+::
+
+    byte 0-1   zero
+    byte 2     type: 08 uint8, 09 int8, 0b int16, 0c int32, 0d float32, 0e float64
+    byte 3     number of dimensions
+    then       the size of each dimension, uint32
+    then       the elements, last dimension fastest
+
+A header is a claim and not yet a fact. Nothing is allocated on its word: elements are read in
+chunks as they come, and reading stops one byte past what the header promised, so memory is bounded
+by both what the file holds and what it says.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import math
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from io import BufferedReader
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sk_mnist_mlp.exceptions import DataFileError
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_DTYPES: dict[int, np.dtype[Any]] = {
+    0x08: np.dtype(">u1"),
+    0x09: np.dtype(">i1"),
+    0x0B: np.dtype(">i2"),
+    0x0C: np.dtype(">i4"),
+    0x0D: np.dtype(">f4"),
+    0x0E: np.dtype(">f8"),
+}
+# The most that every NumPy this package supports can hold: 32 before NumPy 2, 64 since.
+_MAX_DIMENSIONS = 32
+_CHUNK_BYTES = 1 << 20
+
+
+class Readable(Protocol):
+    """A stream of bytes: a file, or one read through a decompressor."""
+
+    def read(self, n_bytes: int, /) -> bytes:
+        """Return at most ``n_bytes`` bytes, and none at the end only."""
+
+
+class _Header(NamedTuple):
+    """What the first bytes of an IDX file promise, and those bytes themselves."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    raw: bytes
+
+    @property
+    def n_payload_bytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def load_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """Read an array from an IDX file, gzipped or not.
+
+    Whether the file is gzipped is seen from its first bytes; its name may be anything.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Path of the file.
+
+    Returns
+    -------
+    array : ndarray
+        The array, of the shape the file's header gives (1 to 32 dimensions) and of dtype uint8,
+        int8, int16, int32, float32 or float64 in native byte order. It is writable and the
+        caller's own.
+
+    Raises
+    ------
+    DataFileError
+        If the file is truncated, oversized, damaged, or no IDX file at all.
+    OSError
+        If the file is missing, is a folder, or may not be read.
+
+    See Also
+    --------
+    load_mnist : The MNIST digits, embedded in the package or from files.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from sk_mnist_mlp.datasets import load_idx
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "squares-idx1-ubyte")
+    ...     n_bytes = path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 0, 1, 4]))
+    ...     load_idx(path)
+    array([0, 1, 4], dtype=uint8)
+    """
+    return read_idx(Path(path), who="load_idx")
+
+
+def read_idx(
+    path: Path, *, who: str, observe: Callable[[bytes | bytearray], object] | None = None
+) -> NDArray[Any]:
+    """Read an IDX file on behalf of the public function ``who``, which its errors will name.
+
+    Parameters
+    ----------
+    path : Path
+        Path of the file.
+    who : str
+        Name of the function the user called.
+    observe : callable, default=None
+        Called with the uncompressed contents, piece by piece: ``hashlib.sha256().update``, say.
+
+    Returns
+    -------
+    array : ndarray
+        As :func:`load_idx` returns it.
+
+    Raises
+    ------
+    DataFileError, OSError
+        As :func:`load_idx` does.
+    """
+    with open_file(path, who=who, expected="an IDX file") as file:
+        zipped = file.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
+        stream: Readable = gzip.GzipFile(fileobj=file) if zipped else file
+        try:
+            header = _read_header(stream, path, who)
+            payload = _read_payload(stream, header, path, who)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise DataFileError(
+                f"{who}: expected {str(path)!r} to be a sound gzip file, got a damaged one "
+                f"({error}). Copy or download it again."
+            ) from error
+    if observe is not None:
+        observe(header.raw)
+        observe(payload)
+    array = np.frombuffer(payload, header.dtype).reshape(header.shape)
+    return array.astype(header.dtype.newbyteorder("="), copy=False)
+
+
+def open_file(path: Path, *, who: str, expected: str) -> BufferedReader:
+    """Open ``path`` for buffered reading; say plainly when there is nothing or only a folder.
+
+    Python's own error types and numbers are kept; Python puts the path behind the message.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(
+            errno.EISDIR, f"{who}: expected {expected}, got a folder. Give a file's path", str(path)
+        )
+    try:
+        return open(path, "rb")
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            errno.ENOENT, f"{who}: expected {expected}, got nothing. Check the path", str(path)
+        ) from None
+
+
+def read_at_most(stream: Readable, n_bytes: int) -> bytearray:
+    """Read ``n_bytes``, or as many as there are, allocating only for what really arrives."""
+    received = bytearray()
+    while len(received) < n_bytes:
+        chunk = stream.read(min(_CHUNK_BYTES, n_bytes - len(received)))
+        if not chunk:
+            break
+        received += chunk
+    return received
+
+
+def _read_header(stream: Readable, path: Path, who: str) -> _Header:
+    """Read and check the header; the stream then stands at the first element."""
+    magic = stream.read(4)
+    is_idx = len(magic) == 4 and magic.startswith(b"\0\0") and magic[2] in _DTYPES
+    if not is_idx or not 1 <= magic[3] <= _MAX_DIMENSIONS:
+        raise DataFileError(
+            f"{who}: expected {str(path)!r} to start like an IDX file, with 00 00, a type of 08, "
+            f"09, 0b, 0c, 0d or 0e and 01 to {_MAX_DIMENSIONS:02x} dimensions, got "
+            f"{magic.hex(' ') or 'an empty file'}. Give the path of an IDX file, gzipped or not."
+        )
+    n_dimensions = magic[3]
+    sizes = read_at_most(stream, 4 * n_dimensions)
+    if len(sizes) < 4 * n_dimensions:
+        raise DataFileError(
+            f"{who}: expected {str(path)!r} to hold a header of {4 + 4 * n_dimensions} bytes, got "
+            f"{4 + len(sizes)} bytes. Copy or download it again."
+        )
+    shape = struct.unpack(f">{n_dimensions}I", sizes)
+    header = _Header(_DTYPES[magic[2]], shape, magic + bytes(sizes))
+    # NumPy cannot even describe such an array when a size of zero makes it empty.
+    if math.prod(max(size, 1) for size in shape) * header.dtype.itemsize > np.iinfo(np.intp).max:
+        raise DataFileError(
+            f"{who}: expected {str(path)!r} to hold an array NumPy can address, got a header for "
+            f"{header.dtype.name} of shape {shape}. Copy or download it again."
+        )
+    return header
+
+
+def _read_payload(stream: Readable, header: _Header, path: Path, who: str) -> bytearray:
+    """Read the elements, exactly as many as the header promises."""
+    payload = read_at_most(stream, header.n_payload_bytes)
+    # Asking for one byte more also makes gzip compare its own checksum at the end of the stream.
+    surplus = stream.read(1)
+    if surplus or len(payload) < header.n_payload_bytes:
+        n_header = len(header.raw)
+        raise DataFileError(
+            f"{who}: expected {str(path)!r} to hold {n_header + header.n_payload_bytes} bytes, as "
+            f"its header promises for {header.dtype.name} of shape {header.shape}, got "
+            f"{'more' if surplus else f'{n_header + len(payload)} bytes'}. Copy or download it "
+            f"again."
+        )
+    return payload

@@ -1,0 +1,91 @@
+"""Keras callbacks around a training loop that is not Keras's.
+
+Callbacks with epoch hooks see a real compiled ``keras.Sequential`` whose weights are those of the
+last epoch; what they do to it (new weights, another learning rate, ``stop_training``) is carried
+back. Callbacks with batch hooks need Keras's own loop, and :func:`needs_batches` tells them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sk_mnist_mlp._network import Weights, build_network
+from sk_mnist_mlp.training._optimizers import make_keras_optimizer
+from sk_mnist_mlp.training._plan import TrainingPlan
+from sk_mnist_mlp.training._tensorflow import use_worker_threads
+
+__all__ = ["CallbackRunner", "needs_batches"]
+
+_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+
+
+def needs_batches(callback: Any) -> bool:
+    """Whether a callback acts on batches, so that only Keras's loop can run it."""
+    import keras
+
+    if isinstance(callback, keras.callbacks.ModelCheckpoint):
+        return callback.save_freq != "epoch"
+    if isinstance(callback, keras.callbacks.TensorBoard):
+        profiles = bool(callback.profile_batch)
+        return callback.update_freq != "epoch" or profiles
+    return any(
+        name in vars(callback)  # LambdaCallback hangs its hooks on the instance
+        or getattr(type(callback), name, None) is not getattr(keras.callbacks.Callback, name, None)
+        for name in _BATCH_HOOKS
+    )
+
+
+class CallbackRunner:
+    """Run callbacks between the epochs of the compiled engine.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        Its ``callbacks`` are run, in order.
+    weights : list of ndarray
+        Weights before the first epoch.
+    """
+
+    def __init__(self, plan: TrainingPlan, weights: Weights) -> None:
+        use_worker_threads()
+        import keras
+
+        self._model = build_network(plan.network, weights, seed=plan.seeds.dropout)
+        self._model.compile(
+            make_keras_optimizer(plan.optimizer, plan.learning_rate),
+            keras.losses.CategoricalCrossentropy(label_smoothing=plan.label_smoothing),
+        )
+        self._model.stop_training = False
+        steps = -(-1 // plan.batch_size)
+        self._callbacks = keras.callbacks.CallbackList(
+            list(plan.callbacks),
+            add_history=False,
+            add_progbar=False,
+            model=self._model,
+            verbose=plan.verbose,
+            epochs=plan.epochs,
+            steps=steps,
+        )
+
+    def begin(self) -> None:
+        """Training begins."""
+        self._callbacks.on_train_begin()
+
+    def begin_epoch(self, epoch: int) -> float:
+        """An epoch begins; returns the learning rate to train it with."""
+        self._callbacks.on_epoch_begin(epoch)
+        return float(self._model.optimizer.learning_rate)
+
+    def end_epoch(
+        self, epoch: int, logs: dict[str, float], weights: Weights
+    ) -> tuple[bool, Weights]:
+        """An epoch has ended; returns whether to stop, and the weights to go on with."""
+        self._model.set_weights(weights)
+        self._callbacks.on_epoch_end(epoch, dict(logs))
+        return bool(self._model.stop_training), self._model.get_weights()
+
+    def end(self, weights: Weights) -> Weights:
+        """Training has ended; returns the final weights, which a callback may have restored."""
+        self._model.set_weights(weights)
+        self._callbacks.on_train_end()
+        return self._model.get_weights()

@@ -1,0 +1,165 @@
+"""The reference engine: Keras's own ``Model.fit``, held through scikeras' ``KerasClassifier``.
+
+It takes what only Keras's loop can do (callbacks with batch hooks, any optimizer) and is the
+oracle of the compiled engine. This is the only file that imports scikeras, which patches Keras's
+pickling when imported, and seeds global generators when it is given a ``random_state``: so it is
+given none, and the seeds go to the layers and to the row order instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sk_mnist_mlp._network import build_network, initial_weights
+from sk_mnist_mlp.training._chance import row_order
+from sk_mnist_mlp.training._monitor import Monitor, warn_of_interrupt
+from sk_mnist_mlp.training._optimizers import make_keras_optimizer
+from sk_mnist_mlp.training._plan import (
+    TrainingData,
+    TrainingPlan,
+    TrainingResult,
+    TrainingState,
+)
+from sk_mnist_mlp.training._tensorflow import started_before_fork, use_worker_threads
+
+__all__ = ["train_with_keras"]
+
+_COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+def train_with_keras(plan: TrainingPlan, data: TrainingData) -> TrainingResult:
+    """Train one network by ``keras.Model.fit``.
+
+    Parameters
+    ----------
+    plan : TrainingPlan
+        What to train.
+    data : TrainingData
+        On what.
+    """
+    if started_before_fork():
+        raise RuntimeError(
+            "MLPDigitClassifier: expected a process of its own for engine='keras', got a fork of "
+            "one that had used TensorFlow, where TensorFlow hangs. Start workers with joblib's "
+            "'loky' backend or multiprocessing's 'spawn'."
+        )
+    use_worker_threads()
+    from scikeras.wrappers import KerasClassifier
+
+    start = plan.start
+    if start is None:
+        start = TrainingState(initial_weights(plan.network, plan.seeds.weights), [], "", plan.seeds)
+    monitor = Monitor(plan, data)
+    model = _ordered_model(plan, data, start)
+    wrapper = KerasClassifier(
+        model=model,
+        loss="categorical_crossentropy",
+        epochs=plan.epochs,
+        callbacks=[_recorder(monitor), *plan.callbacks],
+        verbose=0,
+    )
+    # What scikeras sees of the data are row numbers, so that it copies nothing, and one-hot
+    # labels, which it leaves as they are, so that classes missing from these rows keep a column.
+    hot = np.eye(plan.network.n_classes)[data.labels[data.rows]]
+    interrupted = False
+    try:
+        wrapper.fit(data.rows[:, None], hot)
+    except KeyboardInterrupt:
+        interrupted = True
+        warn_of_interrupt()
+    monitor.close()
+    state = _state(model, start, monitor)
+    return TrainingResult(state, monitor.history, interrupted)
+
+
+def _ordered_model(plan: TrainingPlan, data: TrainingData, start: TrainingState) -> Any:
+    """A compiled Keras model that visits rows in our order: Keras's own comes from global state."""
+    import keras
+
+    class OrderedRows(keras.utils.PyDataset):
+        """The batches of an epoch, gathered from the data when asked for."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.epoch = start.epoch
+            self.on_epoch_begin()
+
+        def __len__(self) -> int:
+            return -(-len(data.rows) // plan.batch_size)
+
+        def __getitem__(self, batch: int) -> tuple[NDArray[Any], ...]:
+            begin = batch * plan.batch_size
+            rows = self.order[begin : begin + plan.batch_size]
+            dtype = plan.network.dtype
+            hot = np.eye(plan.network.n_classes, dtype=dtype)[data.labels[rows]]
+            x = np.asarray(data.X[rows], dtype)
+            if data.sample_weight is None:
+                return x, hot
+            return x, hot, data.sample_weight[rows].astype(dtype)
+
+        def on_epoch_begin(self) -> None:
+            self.order = row_order(data.rows, start.seeds.order, self.epoch)
+
+        def on_epoch_end(self) -> None:
+            self.epoch += 1
+
+    class OrderedSequential(keras.Sequential):
+        """A network whose ``fit`` takes row numbers."""
+
+        def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+            kwargs = {name: kwargs[name] for name in ("epochs", "callbacks", "verbose")}
+            return super().fit(OrderedRows(), shuffle=False, **kwargs)
+
+    # The seed moves on with the epochs, or a warm start would drop the same units again.
+    network = build_network(plan.network, start.weights, seed=start.seeds.dropout + start.epoch)
+    model = OrderedSequential([keras.Input((plan.network.n_features,)), *network.layers])
+    model.compile(
+        optimizer=make_keras_optimizer(plan.optimizer, plan.learning_rate),
+        loss=keras.losses.CategoricalCrossentropy(
+            label_smoothing=plan.label_smoothing,
+            # Weights divided by their sum: rows of weight two count as two rows, exactly.
+            reduction="mean_with_sample_weight",
+            dtype=plan.network.dtype,
+        ),
+        metrics=["accuracy"],
+    )
+    model.optimizer.build(model.trainable_variables)
+    if start.engine == "keras" and start.optimizer_state:
+        for variable, value in zip(model.optimizer.variables, start.optimizer_state, strict=True):
+            variable.assign(value)
+    return model
+
+
+def _recorder(monitor: Monitor) -> Any:
+    """The monitor as a Keras callback; the first in line, so that others read what it measures."""
+    import keras
+
+    class Recorder(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            monitor.begin_epoch()
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            assert logs is not None
+            weights = self.model.get_weights()
+            logs |= monitor.measure(weights)
+            seen = {name: logs[name] for name in _COLUMNS if name in logs}
+            if monitor.end_epoch(seen, weights):
+                self.model.stop_training = True
+
+    return Recorder()
+
+
+def _state(model: Any, start: TrainingState, monitor: Monitor) -> TrainingState:
+    optimizer_state = [np.asarray(variable) for variable in model.optimizer.variables]
+    return replace(
+        start,
+        weights=monitor.best_weights or model.get_weights(),
+        optimizer_state=optimizer_state,
+        engine="keras",
+        step=int(model.optimizer.iterations),
+        epoch=start.epoch + monitor.n_epochs,
+    )
