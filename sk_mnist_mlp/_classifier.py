@@ -475,10 +475,10 @@ class MLPDigitClassifier(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        probabilities : ndarray of shape (n_samples, n_classes)
+        probabilities : ndarray of shape (n_samples, n_classes), float64
             Columns in the order of ``classes_``; rows sum to one.
         """
-        return softmax(self._logits(X)).astype(self.coefs_[0].dtype, copy=False)
+        return softmax(self._logits(X))
 
     def predict_log_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Give the logarithm of each class's probability.
@@ -490,10 +490,10 @@ class MLPDigitClassifier(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        log_probabilities : ndarray of shape (n_samples, n_classes)
+        log_probabilities : ndarray of shape (n_samples, n_classes), float64
             Finite also where a probability underflows.
         """
-        return log_softmax(self._logits(X)).astype(self.coefs_[0].dtype, copy=False)
+        return log_softmax(self._logits(X))
 
     def _logits(self, X: Any) -> NDArray[Any]:
         return forward(self._check_rows(X), self._weights(), self.activation)
