@@ -43,6 +43,9 @@ class Namespace(Protocol):
     def concat(self, arrays: Any, axis: int) -> Any:
         """``arrays`` joined along ``axis``."""
 
+    def copy(self, a: Any) -> Any:
+        """``a`` as it is now, whatever is done to it later."""
+
     def counter(self, n_rows: int, n_columns: int) -> Any:
         """The uint32 numbers 0, 1, 2, … in row-major order, of shape (n_rows, n_columns)."""
 
@@ -99,6 +102,8 @@ class NumpyNamespace:
     def argmax(a: Any, axis: int) -> Any:
         return a.argmax(axis).astype(np.int32)
 
+    copy = staticmethod(np.copy)
+
     @staticmethod
     def cast(a: Any, dtype: Any) -> Any:
         return a.astype(dtype)
@@ -151,6 +156,7 @@ def tensorflow_namespace() -> Namespace:
         argmax=lambda a, axis: tf.argmax(a, axis, output_type=tf.int32),
         cast=tf.cast,
         concat=tf.concat,
+        copy=tf.identity,
         counter=lambda n_rows, n_columns: tf.reshape(
             tf.cast(tf.range(n_rows * n_columns), tf.uint32), (n_rows, n_columns)
         ),

@@ -108,31 +108,76 @@ def update(
     Returns
     -------
     weight, slots
-        New arrays.
+        New tensors; under NumPy the arrays given, changed in place, as ``gradient`` is.
     """
     if learning_rate is not None:
-        weight = weight - weight * (constants[-1] * learning_rate)
+        weight -= weight * (constants[-1] * learning_rate)
     if kind == "adam":
-        rest_1, rest_2, epsilon, _ = constants
-        mean, variance = slots
-        mean = mean + (gradient - mean) * rest_1
-        variance = variance + (gradient * gradient - variance) * rest_2
-        return weight - mean * step_size / (xp.sqrt(variance) + epsilon), [mean, variance]
+        return _adam(xp, weight, gradient, slots, constants, step_size)
+    if kind.startswith("sgd"):
+        return _sgd(weight, gradient, slots, constants, step_size, nesterov=kind == "sgd_nesterov")
+    return _rmsprop(xp, weight, gradient, slots, constants, step_size)
+
+
+def _adam(
+    xp: Any, weight: Any, gradient: Any, slots: list[Any], constants: Any, step_size: Any
+) -> tuple[Any, list[Any]]:
+    rest_1, rest_2, epsilon, _ = constants
+    mean, variance = slots
+    change = gradient * gradient
+    change -= variance
+    change *= rest_2
+    variance += change
+    gradient -= mean
+    gradient *= rest_1
+    mean += gradient
+    scale = xp.sqrt(variance)
+    scale += epsilon
+    change = mean * step_size
+    change /= scale
+    weight -= change
+    return weight, [mean, variance]
+
+
+def _sgd(
+    weight: Any,
+    gradient: Any,
+    slots: list[Any],
+    constants: Any,
+    step_size: Any,
+    *,
+    nesterov: bool,
+) -> tuple[Any, list[Any]]:
+    momentum = constants[0]
+    (velocity,) = slots
+    gradient *= step_size
+    velocity *= momentum
+    velocity -= gradient
+    if nesterov:
+        weight += velocity * momentum - gradient
+    else:
+        weight += velocity
+    return weight, [velocity]
+
+
+def _rmsprop(
+    xp: Any, weight: Any, gradient: Any, slots: list[Any], constants: Any, step_size: Any
+) -> tuple[Any, list[Any]]:
     momentum, rho, rest, epsilon, _ = constants
-    if kind in ("sgd", "sgd_nesterov"):
-        velocity = slots[0] * momentum - gradient * step_size
-        if kind == "sgd":
-            return weight + velocity, [velocity]
-        return weight + (velocity * momentum - gradient * step_size), [velocity]
-    velocity = rho * slots[0] + rest * (gradient * gradient)
+    velocity, push, *average = slots
+    velocity *= rho
+    velocity += rest * (gradient * gradient)
     denominator = velocity + epsilon
-    kept = [velocity]
-    if kind == "rmsprop_centered":
-        average = rho * slots[2] + rest * gradient
-        denominator = velocity - average * average + epsilon
-        kept.append(average)
-    push = momentum * slots[1] + step_size * gradient / xp.sqrt(denominator)
-    return weight - push, [velocity, push, *kept[1:]]
+    if average:  # the centered rule
+        average[0] *= rho
+        average[0] += rest * gradient
+        denominator -= average[0] * average[0]
+    gradient *= step_size
+    gradient /= xp.sqrt(denominator)
+    push *= momentum
+    push += gradient
+    weight -= push
+    return weight, [velocity, push, *average]
 
 
 def optimizer_spec(optimizer: Any, learning_rate: float) -> OptimizerSpec | None:

@@ -4,6 +4,9 @@ Run by :class:`~sk_mnist_mlp._arrays.NumpyNamespace` it is the plain engine; tra
 :func:`~sk_mnist_mlp._arrays.tensorflow_namespace` it is the body of the compiled one. Weights,
 moments and every number that a grid may vary have a leading axis of length G, and no operation
 mixes its entries: each network is trained as it would be alone.
+
+Augmented assignments (``a *= b``) work in place under NumPy, on arrays that nobody else holds, and
+make new tensors when traced: half of a small network's step would otherwise go to fresh memory.
 """
 
 from __future__ import annotations
@@ -139,9 +142,12 @@ def dropout_scale(xp: Any, key: Any, shape: tuple[int, int], threshold: Any, sca
     # The second key enters after the first multiplication: two steps whose counters overlap
     # under the first key still draw unrelated bits.
     bits = xp.counter(*shape)[None] ^ first
-    bits = (bits ^ xp.shift_right(bits, 16)) * 0x7FEB352D + second
-    bits = (bits ^ xp.shift_right(bits, 15)) * 0x846CA68B
-    bits = bits ^ xp.shift_right(bits, 16)
+    bits ^= xp.shift_right(bits, 16)
+    bits *= 0x7FEB352D
+    bits += second
+    bits ^= xp.shift_right(bits, 15)
+    bits *= 0x846CA68B
+    bits ^= xp.shift_right(bits, 16)
     return xp.cast(bits >= threshold[:, None, None], scale.dtype) * scale[:, None, None]
 
 
@@ -176,7 +182,7 @@ def train_step(
     Returns
     -------
     params, slots
-        New arrays.
+        New tensors; under NumPy the arrays given, changed in place.
     loss : array of shape (G,)
         Weighted mean loss of the batch before the step, penalty included.
     n_correct : array of shape (G,)
@@ -190,7 +196,8 @@ def train_step(
     # Forward: keep each layer's input, pre-activation, activation and mask.
     inputs, pre, post, masks = [batch.x], [], [], []
     for layer in range(n_hidden):
-        z = xp.matmul(inputs[-1], kernels[layer]) + biases[layer][:, None, :]
+        z = xp.matmul(inputs[-1], kernels[layer])
+        z += biases[layer][:, None, :]
         a = activation.value(xp, z)
         pre.append(z)
         post.append(a)
@@ -202,10 +209,11 @@ def train_step(
             )
             a = a * masks[-1]
         inputs.append(a)
-    logits = xp.matmul(inputs[-1], kernels[-1]) + biases[-1][:, None, :]
+    logits = xp.matmul(inputs[-1], kernels[-1])
+    logits += biases[-1][:, None, :]
 
     # Loss: cross-entropy with smoothed targets, weighted mean over the batch.
-    logits = logits - xp.max(logits, -1)
+    logits -= xp.max(logits, -1)
     log_p = logits - xp.log(xp.sum(xp.exp(logits), -1))[:, :, None]
     smoothing = values.label_smoothing[:, None, None]
     hot = xp.one_hot(batch.labels, n_classes, log_p.dtype)
@@ -219,7 +227,9 @@ def train_step(
     n_correct = xp.sum(hits * xp.cast(batch.weights > 0, log_p.dtype), 1)
 
     # Backward: from the softmax down.
-    delta = (xp.exp(log_p) - targets) * share[:, :, None]
+    delta = xp.exp(log_p)
+    delta -= targets
+    delta *= share[:, :, None]
     gradients: list[Any] = []
     for layer in range(n_hidden, -1, -1):
         gradients = [
@@ -229,16 +239,17 @@ def train_step(
         ]
         if layer:
             delta = xp.matmul_nt(delta, kernels[layer])
-            delta = delta * activation.slope(xp, pre[layer - 1], post[layer - 1])
+            delta *= activation.slope(xp, pre[layer - 1], post[layer - 1])
             if uses.dropout:
-                delta = delta * masks[layer - 1]
+                delta *= masks[layer - 1]
 
     # Update, leaving networks that have no rows left as they are.
     new_params, new_slots = [], []
     for param, gradient, slot in zip(params, gradients, slots, strict=True):
         n_axes = len(param.shape)
         if uses.l2 and n_axes == 3:  # kernels, not biases
-            gradient = gradient + _align(2.0 * values.l2, n_axes) * param
+            gradient += _align(2.0 * values.l2, n_axes) * param
+        before = [xp.copy(array) for array in (param, *slot)] if uses.idle_networks else []
         moved, memory = update(
             xp,
             structure.optimizer,
@@ -251,8 +262,8 @@ def train_step(
         )
         if uses.idle_networks:
             active = _align(batch.active, n_axes) > 0
-            moved = xp.where(active, moved, param)
-            memory = [xp.where(active, new, old) for new, old in zip(memory, slot, strict=True)]
+            after = zip((moved, *memory), before, strict=True)
+            moved, *memory = [xp.where(active, new, old) for new, old in after]
         new_params.append(moved)
         new_slots.append(memory)
     return new_params, new_slots, loss * batch.active, n_correct
