@@ -49,6 +49,9 @@ class Namespace(Protocol):
     def counter(self, n_rows: int, n_columns: int) -> Any:
         """The uint32 numbers 0, 1, 2, … in row-major order, of shape (n_rows, n_columns)."""
 
+    def halves(self, a: Any) -> Any:
+        """The 16-bit halves of uint32 numbers, side by side along the last axis."""
+
     def matmul(self, a: Any, b: Any) -> Any:
         """Product of stacks of matrices, ``(…, m, k)`` by ``(…, k, n)``."""
 
@@ -118,6 +121,10 @@ class NumpyNamespace:
         return np.arange(n_rows * n_columns, dtype=np.uint32).reshape(n_rows, n_columns)
 
     @staticmethod
+    def halves(a: Any) -> Any:
+        return a.view(np.uint16)
+
+    @staticmethod
     def matmul_nt(a: Any, b: Any) -> Any:
         return np.matmul(a, b.swapaxes(-1, -2))
 
@@ -163,6 +170,9 @@ def tensorflow_namespace() -> Namespace:
         erf=tf.math.erf,
         exp=tf.exp,
         expm1=tf.math.expm1,
+        halves=lambda a: tf.reshape(
+            tf.bitcast(a, tf.uint16), (*a.shape[:-1], 2 * a.shape[-1])
+        ),
         log=tf.math.log,
         log1p=tf.math.log1p,
         matmul=tf.matmul,

@@ -9,6 +9,7 @@ Work too small to repay a compilation runs the same step in NumPy, from the firs
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections import OrderedDict
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from sk_mnist_mlp._arrays import NumpyNamespace, tensorflow_namespace
 from sk_mnist_mlp._network import initial_weights
+from sk_mnist_mlp.training._blas import single_blas_thread
 from sk_mnist_mlp.training._callbacks import CallbackRunner
 from sk_mnist_mlp.training._chance import dropout_keys, row_order
 from sk_mnist_mlp.training._monitor import Monitor, warn_of_interrupt
@@ -39,13 +41,13 @@ __all__ = ["n_traces", "train_stack"]
 Stack = tuple[list[Any], list[list[Any]]]
 """Weights and moments of the networks in training, each array with a leading axis."""
 
-# Measured on 2 cores with AVX-512, 2026-11-23: the tutorial's network costs 0.60 s an epoch in
-# NumPy and 0.45 s in XLA (0.88 and 0.86 on one core), a compilation 1.6 s and TensorFlow's import
-# 2.7 s. So XLA is ahead from about 11 epochs of MNIST on where TensorFlow is loaded, from 30
-# where it is not. One number decides, whatever is loaded or compiled already: a fit must not
-# depend on what ran before it.
-_XLA_FLOPS = 1.2e12
-"""Arithmetic of a whole fit from which compiling repays: 12 MNIST epochs of the tutorial."""
+# Measured on 2 cores with AVX-512, 2026-11-23: an MNIST epoch of the tutorial's network costs
+# 0.95 s in NumPy (one BLAS thread) and 0.41 s in XLA (0.62 s on one core), a compilation 1.2 s and
+# TensorFlow's import 2.7 s. So XLA is ahead from 2 epochs on where TensorFlow is loaded, from 7
+# where it is not; fits of that size rarely come alone. One number decides, whatever is loaded or
+# compiled already: a fit must not depend on what ran before it.
+_XLA_FLOPS = 3e11
+"""Arithmetic of a whole fit from which compiling repays: 3 MNIST epochs of the tutorial."""
 
 _BLOCK_ROWS = 4096
 """Rows of all networks gathered for one call of a program: 12 MB of MNIST, which the third-level
@@ -74,6 +76,11 @@ class _Network:
     state: TrainingState
     learning_rate: float
     stopped: bool = False
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether it has epochs to go."""
+        return not self.stopped and self.monitor.n_epochs < self.plan.epochs
 
 
 # ----------------------------------------------------------------------------------------------
@@ -142,14 +149,15 @@ def _keep_freed_memory() -> None:
 
 
 def _run_epochs(networks: list[_Network], path: str) -> None:
-    if path == "numpy":
-        _keep_freed_memory()
     for network in networks:
         if network.callbacks:
             network.callbacks.begin()
+    if path == "numpy":
+        _keep_freed_memory()
     active = list(networks)
-    while active := [n for n in active if not n.stopped and n.monitor.n_epochs < n.plan.epochs]:
-        _run_epoch(active, path)
+    with single_blas_thread if path == "numpy" else contextlib.nullcontext():
+        while active := [n for n in active if n.wants_more]:
+            _run_epoch(active, path)
 
 
 def _run_epoch(active: list[_Network], path: str) -> None:
@@ -236,11 +244,11 @@ def _unstack(active: list[_Network], stack: Stack) -> None:
 
 def _values(active: list[_Network], dtype: str) -> Values:
     rates = np.array([network.plan.network.dropout for network in active])
-    thresholds = np.rint(rates * 2.0**32)
+    thresholds = np.minimum(np.rint(rates * 65536), 65535)
     constants = np.array([network.optimizer.constants() for network in active], dtype)
     return Values(
-        thresholds.astype(np.uint32),
-        (2.0**32 / (2.0**32 - thresholds)).astype(dtype),
+        thresholds.astype(np.uint16),
+        (65536 / (65536 - thresholds)).astype(dtype),
         np.array([network.plan.network.l2 for network in active], dtype),
         np.array([network.plan.label_smoothing for network in active], dtype),
         tuple(constants.T.copy()),

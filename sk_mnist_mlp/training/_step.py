@@ -53,8 +53,8 @@ class Values(NamedTuple):
 
     Attributes
     ----------
-    dropout_threshold : uint32
-        A unit is dropped where its 32 random bits are below this; 2**32 times the rate.
+    dropout_threshold : uint16
+        A unit is dropped where its 16 random bits are below this; 65,536 times the rate.
     dropout_scale : float
         Factor of the units kept.
     l2, label_smoothing : float
@@ -115,7 +115,8 @@ def dropout_scale(xp: Any, key: Any, shape: tuple[int, int], threshold: Any, sca
     """Mask and scale of inverted dropout: 0 where a unit is dropped, else ``scale``.
 
     The random bits are a hash of (key, position): no generator state, the same in NumPy and in a
-    compiled program, and cheap enough to disappear beside the matrix products.
+    compiled program, and cheap beside the matrix products. One 32-bit word serves two units, so a
+    rate is rounded to a multiple of 1/65,536.
 
     Parameters
     ----------
@@ -138,17 +139,19 @@ def dropout_scale(xp: Any, key: Any, shape: tuple[int, int], threshold: Any, sca
     JMLR 15. The finalizer's constants are those of Wellons's ``lowbias32`` search for 32-bit
     integer hashes of least bias.
     """
+    n_rows, n_units = shape
     first, second = key[:, 0, None, None], key[:, 1, None, None]
     # The second key enters after the first multiplication: two steps whose counters overlap
     # under the first key still draw unrelated bits.
-    bits = xp.counter(*shape)[None] ^ first
+    bits = xp.counter(n_rows, (n_units + 1) // 2)[None] ^ first
     bits ^= xp.shift_right(bits, 16)
     bits *= 0x7FEB352D
     bits += second
     bits ^= xp.shift_right(bits, 15)
     bits *= 0x846CA68B
     bits ^= xp.shift_right(bits, 16)
-    return xp.cast(bits >= threshold[:, None, None], scale.dtype) * scale[:, None, None]
+    kept = xp.halves(bits)[:, :, :n_units] >= threshold[:, None, None]
+    return xp.cast(kept, scale.dtype) * scale[:, None, None]
 
 
 def train_step(
