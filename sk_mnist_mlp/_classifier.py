@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
@@ -15,7 +16,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sk_mnist_mlp._compat import DOC_LINK_TEMPLATE
+from sk_mnist_mlp._compat import DOC_LINK_TEMPLATE, CallbackSupportMixin, with_callbacks
+from sk_mnist_mlp._epoch_tasks import EpochTasks
 from sk_mnist_mlp._inference import forward, log_softmax, most_probable, softmax
 from sk_mnist_mlp._labels import (
     check_sample_weight,
@@ -29,10 +31,10 @@ from sk_mnist_mlp.training._chance import stratified_holdout
 from sk_mnist_mlp.training._engines import choose_engine, train
 from sk_mnist_mlp.training._plan import (
     EarlyStopping,
+    History,
     Seeds,
     TrainingData,
     TrainingPlan,
-    TrainingResult,
     TrainingState,
 )
 
@@ -44,7 +46,7 @@ __all__ = ["MLPDigitClassifier"]
 _NAME = "MLPDigitClassifier"
 
 
-class MLPDigitClassifier(ClassifierMixin, BaseEstimator):
+class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """A multilayer perceptron for digits, or any table of numbers with labels.
 
     The defaults are the classic Keras tutorial: two hidden layers of 256 ReLU units with dropout
@@ -230,9 +232,10 @@ class MLPDigitClassifier(ClassifierMixin, BaseEstimator):
         """
         with self._unchanged_on_error():
             goes_on = self.warm_start and hasattr(self, "coefs_")
+            tasks = EpochTasks(self, X, y, sample_weight)
             X, y, weights = self._check_training_data(X, y, sample_weight, reset=not goes_on)
             classes = self.classes_ if goes_on else find_classes(_NAME, y, weights)
-            return self._train(X, y, weights, classes, self.epochs, goes_on=goes_on)
+            return self._train(X, y, weights, classes, self.epochs, goes_on=goes_on, tasks=tasks)
 
     def partial_fit(
         self,
@@ -275,6 +278,7 @@ class MLPDigitClassifier(ClassifierMixin, BaseEstimator):
             self._keeps_state = True
             return self
 
+    @with_callbacks
     def _train(
         self,
         X: NDArray[Any],
@@ -285,6 +289,7 @@ class MLPDigitClassifier(ClassifierMixin, BaseEstimator):
         *,
         goes_on: bool,
         partial: bool = False,
+        tasks: EpochTasks | None = None,
     ) -> Self:
         # Plan: all checks that need the data end here.
         start = self._resumed_state() if goes_on else None
@@ -294,10 +299,16 @@ class MLPDigitClassifier(ClassifierMixin, BaseEstimator):
         data = self._make_data(X, y, classes, sample_weight, plan)
 
         # Train, and keep what came out.
+        attributes = functools.partial(self._attributes, classes, goes_on=goes_on)
+        if tasks is not None:
+            tasks.begin(epochs, attributes)
+            plan = replace(plan, observers=(tasks,))
         result = train(plan, data, engine)
-        self.classes_ = classes
+        if tasks is not None:
+            tasks.end(result.history, result.state.weights)
         self.engine_ = engine
-        self._keep(result, goes_on=goes_on)
+        self.__dict__.update(attributes(result.history, result.state.weights))
+        self._keep_state(result.state)
         return self
 
     def _check_training_data(
@@ -405,16 +416,24 @@ class MLPDigitClassifier(ClassifierMixin, BaseEstimator):
     # ------------------------------------------------------------------------------------------
     # What is kept
 
-    def _keep(self, result: TrainingResult, *, goes_on: bool) -> None:
-        history = self.history_ if goes_on else {}
-        for name, column in result.history.items():
-            history.setdefault(name, []).extend(column)
-        self.history_ = history
-        self.loss_curve_ = list(history.get("loss", ()))
-        self.coefs_ = result.state.weights[::2]
-        self.intercepts_ = result.state.weights[1::2]
-        self.n_iter_ = result.state.epoch
-        self._state = replace(result.state, weights=[])  # the weights live in coefs_
+    def _attributes(
+        self, classes: NDArray[Any], history: History, weights: Weights, *, goes_on: bool
+    ) -> dict[str, Any]:
+        """Give what ``fit`` leaves behind if it ends with this history and these weights."""
+        earlier = self.history_ if goes_on else {}
+        whole = {name: [*earlier.get(name, ()), *column] for name, column in history.items()}
+        losses = whole.get("loss", [])
+        return {
+            "classes_": classes,
+            "coefs_": weights[::2],
+            "history_": earlier | whole,
+            "intercepts_": weights[1::2],
+            "loss_curve_": list(losses),
+            "n_iter_": (self.n_iter_ if goes_on else 0) + len(history.get("loss", ())),
+        }
+
+    def _keep_state(self, state: TrainingState) -> None:
+        self._state = replace(state, weights=[])  # the weights live in coefs_
         self._keeps_state = self.warm_start
         self.__dict__.pop("_keras_model", None)
 
@@ -442,8 +461,8 @@ class MLPDigitClassifier(ClassifierMixin, BaseEstimator):
         try:
             yield
         except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__.clear()
+            self.__dict__.update(before)
             raise
 
     # ------------------------------------------------------------------------------------------

@@ -2,9 +2,76 @@
 
 from __future__ import annotations
 
-__all__ = ["DOC_LINK_TEMPLATE"]
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+__all__ = [
+    "DOC_LINK_TEMPLATE",
+    "CallbackSupportMixin",
+    "open_fit_context",
+    "single_task",
+    "with_callbacks",
+]
 
 DOC_LINK_TEMPLATE = (
     "https://sk-mnist-mlp.readthedocs.io/en/latest/api.html#{estimator_module}.{estimator_name}"
 )
 """Where the HTML view of an estimator links to."""
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+if TYPE_CHECKING:  # scikit-learn ships no types
+    CallbackSupportMixin: Any
+
+    def with_callbacks(method: _Method) -> _Method: ...
+
+else:
+    try:
+        from sklearn.callback import CallbackSupportMixin, with_callbacks
+    except ImportError:  # scikit-learn before 1.9 has no callbacks
+
+        class CallbackSupportMixin:
+            """Gives an estimator nothing, where there is nothing to give."""
+
+        def with_callbacks(method):
+            """Return the method as it is."""
+            return method
+
+
+def open_fit_context(estimator: Any, n_epochs: int = 0) -> Any:
+    """Open the context of a fit of up to ``n_epochs`` tasks for scikit-learn's callbacks.
+
+    Parameters
+    ----------
+    estimator : CallbackSupportMixin
+        The one being fitted, inside a method decorated by ``with_callbacks``.
+    n_epochs : int, default=0
+        Tasks inside the fit, at most.
+
+    Returns
+    -------
+    context : sklearn.callback.CallbackContext or None
+        None where nobody listens: before scikit-learn 1.9, or without callbacks.
+    """
+    if not hasattr(estimator, "_init_callback_context"):
+        return None
+    # Opened also without callbacks of its own: a search hangs the fit's task into its own tree.
+    context = estimator._init_callback_context(max_subtasks=n_epochs)
+    return context if getattr(estimator, "_skl_callbacks", None) else None
+
+
+def single_task(fit: _Method) -> _Method:
+    """Make an estimator's ``fit(X, y)`` one task for scikit-learn's callbacks, with none inside."""
+
+    @functools.wraps(fit)
+    def fit_as_task(self: Any, X: Any, y: Any = None) -> Any:
+        context = open_fit_context(self)
+        if context is None:
+            return fit(self, X, y)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        fitted = fit(self, X, y)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
+        return fitted
+
+    return with_callbacks(fit_as_task)  # type: ignore[return-value]

@@ -13,14 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from sk_mnist_mlp._compat import DOC_LINK_TEMPLATE
+from sk_mnist_mlp._compat import DOC_LINK_TEMPLATE, CallbackSupportMixin, single_task
 
 # Integers that stay below this share of their type's range are most likely 8-bit pixels in a wider
 # type: 255 / 32767, the share of 8-bit pixels in int16, is just below it.
 _DARK = 1 / 128
 
 
-class ImageFlattener(TransformerMixin, BaseEstimator):
+class ImageFlattener(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Turn images into flat float32 rows with pixels in [0, 1].
 
     The pixels of an image are read row by row, the channels of a pixel side by side.
@@ -89,6 +89,7 @@ class ImageFlattener(TransformerMixin, BaseEstimator):
     def __init__(self, *, scale: str | float | None = "auto") -> None:
         self.scale = scale
 
+    @single_task
     def fit(self, X: ArrayLike, y: object = None) -> ImageFlattener:
         """Check the images and remember their shape and dtype.
 

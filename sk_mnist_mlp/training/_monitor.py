@@ -67,6 +67,8 @@ class Monitor:
     def begin_epoch(self) -> None:
         """Start the epoch's clock."""
         self._epoch_began = time.perf_counter()
+        for observer in self._plan.observers:
+            observer.begin_epoch()
 
     def measure(self, weights: Weights) -> dict[str, float]:
         """Loss and accuracy on the held-out rows, under the names that Keras gives them."""
@@ -97,6 +99,7 @@ class Monitor:
         for name, value in logs.items():
             self.history.setdefault(name, []).append(float(value))
         self._reporter.epoch(self.n_epochs, logs, time.perf_counter() - self._epoch_began)
+        wishes = [observer.end_epoch(self.history, weights) for observer in self._plan.observers]
         if not math.isfinite(logs["loss"]):
             warnings.warn(
                 f"MLPDigitClassifier: expected a finite loss, got {logs['loss']} in epoch "
@@ -106,7 +109,8 @@ class Monitor:
                 stacklevel=2,
             )
             return True
-        return self._plan.early_stopping is not None and self._is_stale(logs, weights)
+        stale = self._plan.early_stopping is not None and self._is_stale(logs, weights)
+        return stale or any(wishes)
 
     def _is_stale(self, logs: dict[str, Any], weights: Weights) -> bool:
         assert self._plan.early_stopping is not None

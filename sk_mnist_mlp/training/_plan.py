@@ -7,7 +7,7 @@ here computes, so either side can be tested, sent to another process or stored o
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from sk_mnist_mlp._network import NetworkSpec, Weights
 
 __all__ = [
     "EarlyStopping",
+    "EpochObserver",
     "History",
     "Seeds",
     "TrainingData",
@@ -103,6 +104,16 @@ class TrainingState:
     epoch: int = 0
 
 
+class EpochObserver(Protocol):
+    """Somebody who is told of each epoch and may ask to stop."""
+
+    def begin_epoch(self) -> None:
+        """Hear that an epoch begins."""
+
+    def end_epoch(self, history: History, weights: Weights) -> bool:
+        """Hear that an epoch has ended, with weights that stay as they are; say whether to stop."""
+
+
 @dataclass(frozen=True)
 class TrainingPlan:
     """What to train, and for how long.
@@ -131,6 +142,8 @@ class TrainingPlan:
         0 silent, 1 a line an epoch, 2 a live bar.
     start : TrainingState or None
         Where to go on from; None starts from drawn weights.
+    observers : tuple of EpochObserver
+        Told of each epoch, in order.
     """
 
     network: NetworkSpec
@@ -144,6 +157,7 @@ class TrainingPlan:
     callbacks: tuple[Any, ...] = ()
     verbose: int = 0
     start: TrainingState | None = None
+    observers: tuple[EpochObserver, ...] = ()
 
 
 @dataclass
