@@ -113,6 +113,9 @@ def train_stack(
     except KeyboardInterrupt:
         interrupted = True
         warn_of_interrupt()
+    finally:
+        for network in networks:
+            network.monitor.close()
     return [_finish(network, interrupted) for network in networks]
 
 
@@ -199,7 +202,6 @@ def _end_epoch(network: _Network, loss: float, accuracy: float) -> None:
 def _finish(network: _Network, interrupted: bool) -> TrainingResult:
     if network.callbacks:
         network.state.weights = network.callbacks.end(network.state.weights)
-    network.monitor.close()
     if network.monitor.best_weights is not None:
         network.state.weights = network.monitor.best_weights
     return TrainingResult(network.state, network.monitor.history, interrupted)

@@ -71,7 +71,8 @@ def train_with_keras(plan: TrainingPlan, data: TrainingData) -> TrainingResult:
     except KeyboardInterrupt:
         interrupted = True
         warn_of_interrupt()
-    monitor.close()
+    finally:
+        monitor.close()
     state = _state(model, start, monitor)
     return TrainingResult(state, monitor.history, interrupted)
 
