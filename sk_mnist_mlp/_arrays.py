@@ -21,14 +21,18 @@ class Namespace(Protocol):
     """The functions that both namespaces offer, with NumPy's names and meaning."""
 
     abs: Any
+    cos: Any
     erf: Any
     exp: Any
     expm1: Any
+    floor: Any
     log: Any
     log1p: Any
     maximum: Any
     minimum: Any
     ones_like: Any
+    reshape: Any
+    sin: Any
     sqrt: Any
     square: Any
     tanh: Any
@@ -67,14 +71,20 @@ class Namespace(Protocol):
     def one_hot(self, labels: Any, n_classes: int, dtype: Any) -> Any:
         """Rows of the identity matrix chosen by ``labels``."""
 
+    def pad_frame(self, images: Any) -> Any:
+        """``(n, height, width, channels)`` with a frame of zeros, one pixel wide."""
+
     def shift_right(self, a: Any, n_bits: int) -> Any:
         """Unsigned right shift."""
 
     def sum(self, a: Any, axis: Any) -> Any:
         """Sum over ``axis``."""
 
-    def unless_zero(self, value: Any, compute: Any) -> Any:
-        """``compute()`` if any entry of ``value`` is not zero, else zeros like ``value``."""
+    def take_rows(self, a: Any, rows: Any) -> Any:
+        """``a[i, rows[i]]`` for every ``i``: (n, m, c) and (n, k) make (n, k, c)."""
+
+    def unless_zero(self, value: Any, compute: Any, shape: tuple[int, ...]) -> Any:
+        """``compute()`` if any entry of ``value`` is not zero, else zeros of that shape."""
 
 
 def _erf(a: Any) -> Any:
@@ -87,15 +97,19 @@ class NumpyNamespace:
     """The namespace that computes at once."""
 
     abs = staticmethod(np.abs)
+    cos = staticmethod(np.cos)
     erf = staticmethod(_erf)
     exp = staticmethod(np.exp)
     expm1 = staticmethod(np.expm1)
+    floor = staticmethod(np.floor)
     log = staticmethod(np.log)
     log1p = staticmethod(np.log1p)
     matmul = staticmethod(np.matmul)
     maximum = staticmethod(np.maximum)
     minimum = staticmethod(np.minimum)
     ones_like = staticmethod(np.ones_like)
+    reshape = staticmethod(np.reshape)
+    sin = staticmethod(np.sin)
     sqrt = staticmethod(np.sqrt)
     square = staticmethod(np.square)
     tanh = staticmethod(np.tanh)
@@ -141,6 +155,10 @@ class NumpyNamespace:
         return np.eye(n_classes, dtype=dtype)[labels]
 
     @staticmethod
+    def pad_frame(images: Any) -> Any:
+        return np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
+
+    @staticmethod
     def shift_right(a: Any, n_bits: int) -> Any:
         return a >> np.uint32(n_bits)
 
@@ -149,8 +167,14 @@ class NumpyNamespace:
         return a.sum(axis)
 
     @staticmethod
-    def unless_zero(value: Any, compute: Any) -> Any:
-        return compute() if value.any() else np.zeros_like(value)
+    def take_rows(a: Any, rows: Any) -> Any:
+        n, m, n_channels = a.shape
+        flat = rows + m * np.arange(n, dtype=rows.dtype)[:, None]
+        return a.reshape(n * m, n_channels).take(flat, axis=0)
+
+    @staticmethod
+    def unless_zero(value: Any, compute: Any, shape: tuple[int, ...]) -> Any:
+        return compute() if value.any() else np.zeros(shape, value.dtype)
 
 
 @functools.cache
@@ -164,15 +188,15 @@ def tensorflow_namespace() -> Namespace:
         cast=tf.cast,
         concat=tf.concat,
         copy=tf.identity,
+        cos=tf.cos,
         counter=lambda n_rows, n_columns: tf.reshape(
             tf.cast(tf.range(n_rows * n_columns), tf.uint32), (n_rows, n_columns)
         ),
         erf=tf.math.erf,
         exp=tf.exp,
         expm1=tf.math.expm1,
-        halves=lambda a: tf.reshape(
-            tf.bitcast(a, tf.uint16), (*a.shape[:-1], 2 * a.shape[-1])
-        ),
+        floor=tf.floor,
+        halves=lambda a: tf.reshape(tf.bitcast(a, tf.uint16), (*a.shape[:-1], 2 * a.shape[-1])),
         log=tf.math.log,
         log1p=tf.math.log1p,
         matmul=tf.matmul,
@@ -183,13 +207,17 @@ def tensorflow_namespace() -> Namespace:
         minimum=tf.minimum,
         one_hot=lambda labels, n_classes, dtype: tf.one_hot(labels, n_classes, dtype=dtype),
         ones_like=tf.ones_like,
+        pad_frame=lambda images: tf.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0))),
+        reshape=tf.reshape,
         shift_right=lambda a, n_bits: tf.bitwise.right_shift(a, tf.constant(n_bits, tf.uint32)),
+        sin=tf.sin,
         sqrt=tf.sqrt,
         square=tf.square,
         sum=tf.reduce_sum,
         tanh=tf.tanh,
-        unless_zero=lambda value, compute: tf.cond(
-            tf.reduce_any(value != 0), compute, lambda: tf.zeros_like(value)
+        take_rows=lambda a, rows: tf.gather(a, rows, batch_dims=1),
+        unless_zero=lambda value, compute, shape: tf.cond(
+            tf.reduce_any(value != 0), compute, lambda: tf.zeros(shape, value.dtype)
         ),
         where=tf.where,
     )

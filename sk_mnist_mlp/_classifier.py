@@ -20,13 +20,20 @@ from sk_mnist_mlp._compat import DOC_LINK_TEMPLATE, CallbackSupportMixin, with_c
 from sk_mnist_mlp._epoch_tasks import EpochTasks
 from sk_mnist_mlp._inference import forward, log_softmax, most_probable, softmax
 from sk_mnist_mlp._labels import (
-    check_sample_weight,
-    combine_weights,
+    check_classes,
+    check_labels,
     encode_labels,
     find_classes,
+    shown,
 )
 from sk_mnist_mlp._network import NetworkSpec, Weights, build_network
-from sk_mnist_mlp._validation import check_finite, check_parameters, check_table
+from sk_mnist_mlp._sample_weight import check_sample_weight, combine_weights, scale_weights
+from sk_mnist_mlp._validation import (
+    check_finite,
+    check_parameters,
+    check_table,
+    clear_sentences,
+)
 from sk_mnist_mlp.training._chance import stratified_holdout
 from sk_mnist_mlp.training._engines import choose_engine, train
 from sk_mnist_mlp.training._plan import (
@@ -35,6 +42,7 @@ from sk_mnist_mlp.training._plan import (
     Seeds,
     TrainingData,
     TrainingPlan,
+    TrainingResult,
     TrainingState,
 )
 
@@ -44,6 +52,7 @@ if TYPE_CHECKING:
 __all__ = ["MLPDigitClassifier"]
 
 _NAME = "MLPDigitClassifier"
+_NOT_FITTED = "%(name)s: expected a fitted estimator, got one not fitted yet. Call fit(X, y) first."
 
 
 class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
@@ -293,22 +302,24 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     ) -> Self:
         # Plan: all checks that need the data end here.
         start = self._resumed_state() if goes_on else None
+        if start is not None:
+            self._check_widths()
         seeds = start.seeds if start else Seeds.draw(check_random_state(self.random_state))
         plan = self._make_plan(X.shape[1], len(classes), epochs, seeds, start, partial=partial)
         engine = choose_engine(plan, self.engine)
         data = self._make_data(X, y, classes, sample_weight, plan)
 
         # Train, and keep what came out.
-        attributes = functools.partial(self._attributes, classes, goes_on=goes_on)
+        attributes = functools.partial(self._attributes, classes, plan.network, goes_on=goes_on)
         if tasks is not None:
             tasks.begin(epochs, attributes)
             plan = replace(plan, observers=(tasks,))
         result = train(plan, data, engine)
         if tasks is not None:
-            tasks.end(result.history, result.state.weights)
+            tasks.end(result.history, result.weights)
         self.engine_ = engine
-        self.__dict__.update(attributes(result.history, result.state.weights))
-        self._keep_state(result.state)
+        self.__dict__.update(attributes(result.history, result.weights))
+        self._keep_state(result)
         return self
 
     def _check_training_data(
@@ -316,9 +327,11 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None]:
         check_parameters(_NAME, self.get_params(deep=False))
         X = check_table(_NAME, X)
-        X, y = validate_data(self, X, y, dtype="numeric", ensure_all_finite=False, reset=reset)
-        check_finite(_NAME, X)
-        check_classification_targets(y)
+        y = check_labels(_NAME, y, X.shape[0] if hasattr(X, "shape") else None)
+        with clear_sentences(_NAME):
+            X, y = validate_data(self, X, y, dtype="numeric", ensure_all_finite=False, reset=reset)
+        check_finite(_NAME, X, self.dtype)
+        check_classification_targets(y)  # warns of labels that look like a regression's
         return X, y, check_sample_weight(_NAME, sample_weight, X.shape[0])
 
     def _check_known_classes(self, classes: ArrayLike | None) -> NDArray[Any]:
@@ -330,16 +343,11 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                     "Name all labels there will ever be: partial_fit(X, y, classes=np.unique(y))."
                 )
             return np.asarray(known)
-        named = np.unique(np.asarray(classes))
+        named = check_classes(_NAME, classes)
         if known is not None and not np.array_equal(named, known):
             raise ValueError(
-                f"{_NAME}: expected the classes of the first call, {known.tolist()}, got "
-                f"{named.tolist()}. Leave classes out, or clone the estimator to start anew."
-            )
-        if len(named) < 2:
-            raise ValueError(
-                f"{_NAME}: expected two classes or more, got 1 class ({named.tolist()}). Name all "
-                "labels there will ever be."
+                f"{_NAME}: expected the classes of the first call, {shown(known)}, got "
+                f"{shown(named)}. Leave classes out, or clone the estimator to start anew."
             )
         return named
 
@@ -375,6 +383,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             tuple(copy.copy(callback) for callback in _as_list(self.callbacks)),
             int(self.verbose),
             start,
+            planned_epochs=int(self.epochs),
         )
 
     def _make_data(
@@ -387,6 +396,8 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     ) -> TrainingData:
         labels = encode_labels(_NAME, y, classes, sample_weight)
         weights = combine_weights(_NAME, labels, classes, sample_weight, self.class_weight)
+        if weights is not None:
+            weights = scale_weights(weights, self.dtype)
         rows = np.arange(len(labels)) if weights is None else np.flatnonzero(weights)
         held_out = rows[:0]
         if plan.early_stopping is not None:
@@ -406,34 +417,56 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 f"{n_held_out} of {len(labels)} rows. Use a larger fraction or "
                 "early_stopping=False."
             )
-        if counts.min() < 2:
-            scarce = classes[counts.argmin()]
+        left = counts - np.maximum(1, np.round(self.validation_fraction * counts))
+        if left.min() < 1:
+            scarce = left.argmin()
             raise ValueError(
-                f"{_NAME}: expected two rows or more of each class to hold one out, got "
-                f"{counts.min()} of class {scarce!r}. Give more rows or use early_stopping=False."
+                f"{_NAME}: expected a row of each class to train on beside those held out, got "
+                f"{counts[scarce]} of class {shown(classes[[scarce]])[1:-1]} with "
+                f"validation_fraction={self.validation_fraction}. Give more rows, use a smaller "
+                "fraction or early_stopping=False."
+            )
+
+    def _check_widths(self) -> None:
+        widths, learnt = _layer_widths(self.hidden_units), self._network.hidden_units
+        if widths != learnt:
+            raise ValueError(
+                f"{_NAME}: expected hidden_units as in the fit to go on from, {learnt}, got "
+                f"{widths}. Set it back, or clone the estimator to start anew."
             )
 
     # ------------------------------------------------------------------------------------------
     # What is kept
 
     def _attributes(
-        self, classes: NDArray[Any], history: History, weights: Weights, *, goes_on: bool
+        self,
+        classes: NDArray[Any],
+        network: NetworkSpec,
+        history: History,
+        weights: Weights,
+        *,
+        goes_on: bool,
     ) -> dict[str, Any]:
         """Give what ``fit`` leaves behind if it ends with this history and these weights."""
         earlier = self.history_ if goes_on else {}
-        whole = {name: [*earlier.get(name, ()), *column] for name, column in history.items()}
-        losses = whole.get("loss", [])
+        added = {name: [*earlier.get(name, ()), *column] for name, column in history.items()}
+        whole = earlier | added
         return {
+            "_network": network,
             "classes_": classes,
             "coefs_": weights[::2],
-            "history_": earlier | whole,
+            "history_": whole,
             "intercepts_": weights[1::2],
-            "loss_curve_": list(losses),
+            "loss_curve_": list(whole.get("loss", ())),
             "n_iter_": (self.n_iter_ if goes_on else 0) + len(history.get("loss", ())),
         }
 
-    def _keep_state(self, state: TrainingState) -> None:
-        self._state = replace(state, weights=[])  # the weights live in coefs_
+    def _keep_state(self, result: TrainingResult) -> None:
+        # The weights that predict live in coefs_; others are kept only to go on from.
+        averaged = bool(result.state.average)
+        self._state = replace(
+            result.state, weights=result.state.weights if averaged else [], average=[]
+        )
         self._keeps_state = self.warm_start
         self.__dict__.pop("_keras_model", None)
 
@@ -443,13 +476,22 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _resumed_state(self) -> TrainingState:
         """The state to go on from; without its moments where a pickle left them out."""
-        return replace(self._state, weights=self._weights())
+        moments = [
+            array.astype(self.dtype) if array.dtype.kind == "f" else array
+            for array in self._state.optimizer_state
+        ]
+        state = replace(self._state, optimizer_state=moments)
+        weights = [array.astype(self.dtype) for array in self._weights()]
+        if state.weights:
+            behind = [array.astype(self.dtype) for array in state.weights]
+            return replace(state, weights=behind, average=weights)
+        return replace(state, weights=weights)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         state.pop("_keras_model", None)
         if "_state" in state and not state["_keeps_state"]:
-            state["_state"] = replace(state["_state"], optimizer_state=[])
+            state["_state"] = replace(state["_state"], weights=[], optimizer_state=[])
         return state
 
     @contextlib.contextmanager
@@ -458,11 +500,16 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             name: copy.copy(value) if isinstance(value, dict) else value
             for name, value in vars(self).items()
         }
+        generator = self.random_state
+        if isinstance(generator, np.random.RandomState):
+            position = generator.get_state()
         try:
             yield
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
+            if isinstance(generator, np.random.RandomState):
+                generator.set_state(position)
             raise
 
     # ------------------------------------------------------------------------------------------
@@ -482,7 +529,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             Entries of ``classes_``.
         """
         X = self._check_rows(X)
-        return self.classes_[most_probable(X, self._weights(), self.activation)]
+        return self.classes_[most_probable(X, self._weights(), self._network.activation)]
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Give each class's probability.
@@ -515,10 +562,10 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return log_softmax(self._logits(X))
 
     def _logits(self, X: Any) -> NDArray[Any]:
-        return forward(self._check_rows(X), self._weights(), self.activation)
+        return forward(self._check_rows(X), self._weights(), self._network.activation)
 
     def _check_rows(self, X: Any) -> NDArray[Any]:
-        check_is_fitted(self, "coefs_")
+        check_is_fitted(self, "coefs_", msg=_NOT_FITTED)
         if not np.isfinite(self.loss_curve_[-1:]).all():
             raise ValueError(
                 f"{_NAME}: expected weights from a finite loss, got a loss of "
@@ -526,26 +573,23 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 "smaller learning_rate."
             )
         X = check_table(_NAME, X)
-        X = validate_data(self, X, dtype="numeric", ensure_all_finite=False, reset=False)
-        check_finite(_NAME, X)
+        with clear_sentences(_NAME):
+            X = validate_data(self, X, dtype="numeric", ensure_all_finite=False, reset=False)
+        check_finite(_NAME, X, self.coefs_[0].dtype)
         return X
 
     @property
     def model_(self) -> keras.Sequential:
         """The network as a ``keras.Sequential`` with softmax output; imports Keras."""
-        check_is_fitted(self, "coefs_")
+        check_is_fitted(self, "coefs_", msg=_NOT_FITTED)
         if "_keras_model" not in vars(self):
-            spec = NetworkSpec(
-                self.n_features_in_,
-                tuple(len(bias) for bias in self.intercepts_[:-1]),
-                len(self.classes_),
-                activation=self.activation,
-                dropout=float(self.dropout),
-                l2=float(self.l2),
-                dtype=self.coefs_[0].dtype.name,
-            )
-            self._keras_model = build_network(spec, self._weights())
+            self._keras_model = build_network(self._network, self._weights())
         return self._keras_model
+
+    def __dir__(self) -> list[str]:
+        # scikit-learn's HTML view reads every attribute that is listed, and should not import Keras.
+        built = "_keras_model" in vars(self)
+        return [name for name in super().__dir__() if built or name != "model_"]
 
 
 def _layer_widths(hidden_units: int | Sequence[int]) -> tuple[int, ...]:

@@ -7,7 +7,10 @@ back. Callbacks with batch hooks need Keras's own loop, and :func:`needs_batches
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from sk_mnist_mlp._network import Weights, build_network
 from sk_mnist_mlp.training._optimizers import make_keras_optimizer
@@ -56,7 +59,7 @@ class CallbackRunner:
             keras.losses.CategoricalCrossentropy(label_smoothing=plan.label_smoothing),
         )
         self._model.stop_training = False
-        steps = -(-1 // plan.batch_size)
+        self._first_rate = float(self._model.optimizer.learning_rate)
         self._callbacks = keras.callbacks.CallbackList(
             list(plan.callbacks),
             add_history=False,
@@ -64,7 +67,6 @@ class CallbackRunner:
             model=self._model,
             verbose=plan.verbose,
             epochs=plan.epochs,
-            steps=steps,
         )
 
     def begin(self) -> None:
@@ -72,20 +74,24 @@ class CallbackRunner:
         self._callbacks.on_train_begin()
 
     def begin_epoch(self, epoch: int) -> float:
-        """An epoch begins; returns the learning rate to train it with."""
+        """An epoch begins; returns what callbacks have made of the learning rate, as a factor."""
         self._callbacks.on_epoch_begin(epoch)
-        return float(self._model.optimizer.learning_rate)
+        return float(self._model.optimizer.learning_rate) / self._first_rate
 
     def end_epoch(
         self, epoch: int, logs: dict[str, float], weights: Weights
-    ) -> tuple[bool, Weights]:
-        """An epoch has ended; returns whether to stop, and the weights to go on with."""
-        self._model.set_weights(weights)
-        self._callbacks.on_epoch_end(epoch, dict(logs))
-        return bool(self._model.stop_training), self._model.get_weights()
+    ) -> tuple[bool, Weights | None]:
+        """An epoch has ended; returns whether to stop, and weights if a callback changed them."""
+        changed = self._show(weights, lambda: self._callbacks.on_epoch_end(epoch, dict(logs)))
+        return bool(self._model.stop_training), changed
 
-    def end(self, weights: Weights) -> Weights:
-        """Training has ended; returns the final weights, which a callback may have restored."""
+    def end(self, weights: Weights) -> Weights | None:
+        """Training has ended; returns weights if a callback changed them, by restoring the best."""
+        return self._show(weights, self._callbacks.on_train_end)
+
+    def _show(self, weights: Weights, run: Callable[[], None]) -> Weights | None:
         self._model.set_weights(weights)
-        self._callbacks.on_train_end()
-        return self._model.get_weights()
+        run()
+        seen = self._model.get_weights()
+        same = all(np.array_equal(old, new) for old, new in zip(weights, seen, strict=True))
+        return None if same else seen

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["dropout_keys", "row_order", "stratified_holdout"]
+__all__ = ["step_keys", "row_order", "stratified_holdout"]
 
 
 def row_order(rows: NDArray[np.intp], seed: int, epoch: int) -> NDArray[np.intp]:
@@ -26,21 +26,21 @@ def row_order(rows: NDArray[np.intp], seed: int, epoch: int) -> NDArray[np.intp]
     return np.random.default_rng([seed, epoch]).permutation(rows)
 
 
-def dropout_keys(seed: int, first_step: int, n_steps: int, n_layers: int) -> NDArray[np.uint32]:
-    """Keys of the dropout masks of consecutive steps, of shape (n_steps, n_layers, 2).
+def step_keys(seed: int, first_step: int, n_steps: int, n_keys: int) -> NDArray[np.uint32]:
+    """Keys of what consecutive steps draw, of shape (n_steps, n_keys, 2).
 
-    Each key is the 64-bit output of SplitMix64 at a position that only this seed, step and layer
-    have.
+    Each key is the 64-bit output of SplitMix64 at a position that only this seed, step and use
+    have. See :mod:`sk_mnist_mlp.training._bits` for the bits that come from a key.
 
     References
     ----------
     Steele, Lea and Flood (2014), Fast splittable pseudorandom number generators, OOPSLA.
     """
-    position = np.arange(first_step * n_layers, (first_step + n_steps) * n_layers, dtype=np.uint64)
+    position = np.arange(first_step * n_keys, (first_step + n_steps) * n_keys, dtype=np.uint64)
     with np.errstate(over="ignore"):  # arithmetic modulo 2**64 is the point
         z = (position + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) + _scramble(np.uint64(seed))
         z = _scramble(z)
-    words = z.view(np.uint32).reshape(n_steps, n_layers, 2)
+    words = z.view(np.uint32).reshape(n_steps, n_keys, 2)
     return words
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sk_mnist_mlp._network import NetworkSpec, Weights
+from sk_mnist_mlp.training._augmentation import Distortion
 
 __all__ = [
     "EarlyStopping",
@@ -92,6 +93,8 @@ class TrainingState:
         The engine that wrote ``optimizer_state``; another one starts its moments afresh.
     seeds : Seeds
         Where all chance comes from, together with ``step`` and ``epoch``.
+    average : list of ndarray
+        Running average of the weights; empty where none is kept.
     step, epoch : int
         Optimizer steps and whole epochs behind these weights.
     """
@@ -100,6 +103,7 @@ class TrainingState:
     optimizer_state: list[NDArray[Any]]
     engine: str
     seeds: Seeds
+    average: Weights = field(default_factory=list)
     step: int = 0
     epoch: int = 0
 
@@ -144,6 +148,16 @@ class TrainingPlan:
         Where to go on from; None starts from drawn weights.
     observers : tuple of EpochObserver
         Told of each epoch, in order.
+    planned_epochs : int
+        Epochs that the user means to train in all, where this call is one of several.
+    schedule : str, keras.optimizers.schedules.LearningRateSchedule or None
+        See :func:`~sk_mnist_mlp.training._schedules.schedule_rates`.
+    averaging : float or None
+        Momentum of the running average of the weights that is to predict.
+    distortion : Distortion or None
+        How images are distorted in training.
+    image_shape : tuple of int or None
+        Shape of the images in the rows, where they are distorted.
     """
 
     network: NetworkSpec
@@ -158,6 +172,11 @@ class TrainingPlan:
     verbose: int = 0
     start: TrainingState | None = None
     observers: tuple[EpochObserver, ...] = ()
+    planned_epochs: int = 1
+    schedule: Any = None
+    averaging: float | None = None
+    distortion: Distortion | None = None
+    image_shape: tuple[int, ...] | None = None
 
 
 @dataclass
@@ -166,14 +185,17 @@ class TrainingResult:
 
     Attributes
     ----------
+    weights : list of ndarray
+        Those to predict with: the last, the best by early stopping, or their average.
     state : TrainingState
-        Its weights are the ones to predict with (the best ones, after early stopping).
+        What to go on from.
     history : dict of str to list of float
         One value an epoch of this call.
     interrupted : bool
         Whether Ctrl-C ended it.
     """
 
+    weights: Weights
     state: TrainingState
     history: History = field(default_factory=dict)
     interrupted: bool = False

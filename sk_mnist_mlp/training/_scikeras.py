@@ -74,7 +74,7 @@ def train_with_keras(plan: TrainingPlan, data: TrainingData) -> TrainingResult:
     finally:
         monitor.close()
     state = _state(model, start, monitor)
-    return TrainingResult(state, monitor.history, interrupted)
+    return TrainingResult(state.weights, state, monitor.history, interrupted)
 
 
 def _ordered_model(plan: TrainingPlan, data: TrainingData, start: TrainingState) -> Any:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sk_mnist_mlp._activations import ACTIVATIONS
+from sk_mnist_mlp.training._augmentation import DistortionValues, distort
+from sk_mnist_mlp.training._bits import random_words
 from sk_mnist_mlp.training._optimizers import update
 
 __all__ = ["Batch", "Structure", "Uses", "Values", "dropout_scale", "train_step"]
@@ -38,6 +40,10 @@ class Structure:
         Kind of :class:`~sk_mnist_mlp.training._optimizers.OptimizerSpec`.
     n_networks : int
         G.
+    image_shape : tuple of int or None
+        Of the images in the rows, where they are distorted.
+    averages : bool
+        Whether a running average of the weights is kept, as the last of each weight's slots.
     """
 
     layer_widths: tuple[int, ...]
@@ -46,6 +52,8 @@ class Structure:
     batch_size: int
     optimizer: str
     n_networks: int
+    image_shape: tuple[int, ...] | None = None
+    averages: bool = False
 
 
 class Values(NamedTuple):
@@ -61,6 +69,8 @@ class Values(NamedTuple):
         As in the estimator.
     constants : tuple of float arrays
         Of the update rule.
+    distortion : DistortionValues or None
+        None where the images stay as they are.
     """
 
     dropout_threshold: Any
@@ -68,6 +78,7 @@ class Values(NamedTuple):
     l2: Any
     label_smoothing: Any
     constants: Any
+    distortion: DistortionValues | None = None
 
 
 class Batch(NamedTuple):
@@ -83,8 +94,12 @@ class Batch(NamedTuple):
         Sample weights; zero marks padding.
     keys : uint32 array of shape (G, n_hidden, 2)
         Key of each layer's dropout mask at this step.
+    distortion_key : uint32 array of shape (G, 2)
+        Decides how the images are distorted.
     step_size, learning_rate : arrays of shape (G,)
         See :meth:`~sk_mnist_mlp.training._optimizers.OptimizerSpec.step_sizes`.
+    averaging : array of shape (G,)
+        Share of the new weights in their running average.
     active : array of shape (G,), of the weights' dtype
         One where the network takes this step, zero where it has no rows left in this epoch.
     """
@@ -93,8 +108,10 @@ class Batch(NamedTuple):
     labels: Any
     weights: Any
     keys: Any
+    distortion_key: Any
     step_size: Any
     learning_rate: Any
+    averaging: Any
     active: Any
 
 
@@ -114,9 +131,7 @@ class Uses(NamedTuple):
 def dropout_scale(xp: Any, key: Any, shape: tuple[int, int], threshold: Any, scale: Any) -> Any:
     """Mask and scale of inverted dropout: 0 where a unit is dropped, else ``scale``.
 
-    The random bits are a hash of (key, position): no generator state, the same in NumPy and in a
-    compiled program, and cheap beside the matrix products. One 32-bit word serves two units, so a
-    rate is rounded to a multiple of 1/65,536.
+    One 32-bit word serves two units, so a rate is rounded to a multiple of 1/65,536.
 
     Parameters
     ----------
@@ -136,21 +151,11 @@ def dropout_scale(xp: Any, key: Any, shape: tuple[int, int], threshold: Any, sca
     References
     ----------
     Srivastava et al. (2014), Dropout: a simple way to prevent neural networks from overfitting,
-    JMLR 15. The finalizer's constants are those of Wellons's ``lowbias32`` search for 32-bit
-    integer hashes of least bias.
+    JMLR 15.
     """
     n_rows, n_units = shape
-    first, second = key[:, 0, None, None], key[:, 1, None, None]
-    # The second key enters after the first multiplication: two steps whose counters overlap
-    # under the first key still draw unrelated bits.
-    bits = xp.counter(n_rows, (n_units + 1) // 2)[None] ^ first
-    bits ^= xp.shift_right(bits, 16)
-    bits *= 0x7FEB352D
-    bits += second
-    bits ^= xp.shift_right(bits, 15)
-    bits *= 0x846CA68B
-    bits ^= xp.shift_right(bits, 16)
-    kept = xp.halves(bits)[:, :, :n_units] >= threshold[:, None, None]
+    words = random_words(xp, key, n_rows, (n_units + 1) // 2)
+    kept = xp.halves(words)[:, :, :n_units] >= threshold[:, None, None]
     return xp.cast(kept, scale.dtype) * scale[:, None, None]
 
 
@@ -196,8 +201,22 @@ def train_step(
     n_classes = structure.layer_widths[-1]
     kernels, biases = params[::2], params[1::2]
 
+    # Input: distorted images, where that is asked for.
+    x = batch.x
+    if structure.image_shape is not None:
+        assert values.distortion is not None
+        x = distort(
+            xp,
+            x,
+            batch.distortion_key,
+            values.distortion,
+            structure.image_shape,
+            structure.batch_size,
+            structure.dtype,
+        )
+
     # Forward: keep each layer's input, pre-activation, activation and mask.
-    inputs, pre, post, masks = [batch.x], [], [], []
+    inputs, pre, post, masks = [x], [], [], []
     for layer in range(n_hidden):
         z = xp.matmul(inputs[-1], kernels[layer])
         z += biases[layer][:, None, :]
@@ -225,7 +244,9 @@ def train_step(
     share = batch.weights / (xp.sum(batch.weights, 1) + (1.0 - batch.active))[:, None]
     loss = -xp.sum(xp.sum(targets * log_p, -1) * share, 1)
     if uses.l2:
-        loss = loss + xp.unless_zero(values.l2, lambda: _penalty(xp, values.l2, kernels))
+        loss = loss + xp.unless_zero(
+            values.l2, lambda: _penalty(xp, values.l2, kernels), values.l2.shape
+        )
     hits = xp.cast(xp.argmax(logits, -1) == batch.labels, log_p.dtype)
     n_correct = xp.sum(hits * xp.cast(batch.weights > 0, log_p.dtype), 1)
 
@@ -258,11 +279,15 @@ def train_step(
             structure.optimizer,
             param,
             gradient,
-            slot,
+            slot[:-1] if structure.averages else slot,
             [_align(constant, n_axes) for constant in values.constants],
             _align(batch.step_size, n_axes),
             _align(batch.learning_rate, n_axes) if uses.weight_decay else None,
         )
+        if structure.averages:
+            average = slot[-1]
+            average += (moved - average) * _align(batch.averaging, n_axes)
+            memory.append(average)
         if uses.idle_networks:
             active = _align(batch.active, n_axes) > 0
             after = zip((moved, *memory), before, strict=True)

@@ -1,0 +1,90 @@
+"""Learning rates by step.
+
+A schedule becomes plain numbers before training starts, so that the compiled program sees an
+array of rates and one program serves all schedules.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["SCHEDULES", "averaging_shares", "schedule_factors", "schedule_rates"]
+
+SCHEDULES = ("cosine", "one_cycle")
+"""Names that ``learning_rate_schedule=`` accepts."""
+
+
+def schedule_factors(schedule: str | None, n_steps: int) -> NDArray[np.float64]:
+    """Factor of the learning rate at each of ``n_steps`` steps, at most one.
+
+    Parameters
+    ----------
+    schedule : {"cosine", "one_cycle"} or None
+        ``"cosine"``: up in a straight line over the first 5 % of the steps, then down half a
+        cosine to zero. ``"one_cycle"``: from 1/25 up in a straight line over the first 30 %, then
+        down half a cosine to 1/10,000. None: one throughout.
+    n_steps : int
+        Steps of the whole training.
+
+    References
+    ----------
+    Loshchilov and Hutter (2017), SGDR: Stochastic gradient descent with warm restarts, ICLR.
+    Smith and Topin (2018), Super-convergence, arXiv:1708.07120.
+
+    Examples
+    --------
+    >>> schedule_factors("one_cycle", 10).argmax()
+    np.int64(3)
+    """
+    if schedule is None:
+        return np.ones(n_steps)
+    rise, first, last = (0.05, 0.0, 0.0) if schedule == "cosine" else (0.3, 1 / 25, 1e-4)
+    n_rising = round(rise * n_steps)
+    n_falling = n_steps - n_rising
+    rising = first + (1.0 - first) * np.arange(1, n_rising + 1) / (n_rising + 1)
+    cosine = np.cos(np.pi * np.arange(n_falling) / max(1, n_falling))
+    return np.concatenate([rising, last + (1.0 - last) * 0.5 * (1.0 + cosine)])
+
+
+def schedule_rates(
+    schedule: Any, learning_rate: float, first_step: int, n_steps: int
+) -> NDArray[np.float64]:
+    """Learning rate of each of the next ``n_steps`` steps.
+
+    Parameters
+    ----------
+    schedule : str, keras.optimizers.schedules.LearningRateSchedule or None
+        A name or None scales ``learning_rate`` over these steps. A Keras schedule gives the rates
+        itself, by the number of steps since the first of all.
+    learning_rate : float
+        The highest rate.
+    first_step : int
+        Steps taken before these.
+    n_steps : int
+        Steps to come.
+    """
+    if schedule is None or isinstance(schedule, str):
+        return learning_rate * schedule_factors(schedule, n_steps)
+    return np.array([float(schedule(first_step + k)) for k in range(n_steps)])
+
+
+def averaging_shares(
+    momentum: float | None, first_step: int, n_steps: int
+) -> NDArray[np.float64] | float:
+    """Share of the new weights in their running average, step by step.
+
+    At step t the average keeps ``min(momentum, (1 + t) / (10 + t))`` of itself, so that the random
+    first weights are forgotten soon.
+
+    References
+    ----------
+    Polyak and Juditsky (1992), Acceleration of stochastic approximation by averaging, SIAM J.
+    Control Optim. 30.
+    """
+    if momentum is None:
+        return 0.0
+    t = first_step + np.arange(n_steps)
+    return 1.0 - np.minimum(momentum, (1 + t) / (10 + t))
