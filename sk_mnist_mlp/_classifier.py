@@ -36,6 +36,7 @@ from sk_mnist_mlp._validation import (
 )
 from sk_mnist_mlp.training._chance import stratified_holdout
 from sk_mnist_mlp.training._engines import choose_engine, train
+from sk_mnist_mlp.training._memory import check_memory
 from sk_mnist_mlp.training._plan import (
     EarlyStopping,
     History,
@@ -306,6 +307,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             self._check_widths()
         seeds = start.seeds if start else Seeds.draw(check_random_state(self.random_state))
         plan = self._make_plan(X.shape[1], len(classes), epochs, seeds, start, partial=partial)
+        check_memory(plan)
         engine = choose_engine(plan, self.engine)
         data = self._make_data(X, y, classes, sample_weight, plan)
 

@@ -1,0 +1,113 @@
+"""Whether a network fits in memory, asked before anything is allocated.
+
+A process that takes more memory than there is gets no error: the system ends it, and with it a
+whole search. So what a training needs is estimated from its plan, and refused in time.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from sk_mnist_mlp.training._optimizers import optimizer_spec
+from sk_mnist_mlp.training._plan import TrainingPlan
+
+__all__ = ["bytes_available", "bytes_needed", "check_memory"]
+
+_UNKNOWN_SLOTS = 3
+"""Moments of an optimizer of which nothing is known; few have more."""
+
+_UNLIMITED = 1 << 60
+
+
+def bytes_needed(plan: TrainingPlan) -> int:
+    """Estimate the memory a training takes at its peak, beside the data.
+
+    Counted are the weights and moments before and after a step, the gradient with the update's
+    temporary arrays, and every layer's activations for a batch, forward and backward. Measured
+    peaks were between 0.6 and 1.1 times this.
+    """
+    spec = optimizer_spec(plan.optimizer, plan.learning_rate)
+    n_slots = _UNKNOWN_SLOTS if spec is None else spec.n_slots
+    itemsize = np.dtype(plan.network.dtype).itemsize
+    n_copies = 3 * (1 + n_slots) + 6
+    n_activations = 6 * plan.batch_size * sum(plan.network.layer_widths)
+    return itemsize * (n_copies * plan.network.n_parameters + n_activations)
+
+
+def bytes_available() -> int | None:
+    """Tell how much memory this process can still take without swapping; None where unknown."""
+    free = _linux_free()
+    if free is None:
+        return _physical()
+    return min(free, *_cgroup_free())
+
+
+def check_memory(plan: TrainingPlan) -> None:
+    """Refuse a network too wide for this machine.
+
+    Raises
+    ------
+    MemoryError
+        Before anything is allocated, so that a search scores the candidate by ``error_score`` and
+        goes on.
+    """
+    needed, available = bytes_needed(plan), bytes_available()
+    if available is not None and needed > available:
+        network = plan.network
+        raise MemoryError(
+            f"MLPDigitClassifier: expected a network that fits in memory, got hidden_units="
+            f"{network.hidden_units} with {network.n_parameters:,} weights, whose training takes "
+            f"about {_readable(needed)} where {_readable(available)} are free. Use fewer hidden "
+            "units, or a smaller batch_size."
+        )
+
+
+def _readable(n_bytes: int) -> str:
+    size, units = float(n_bytes), ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"]
+    while size >= 1024 and len(units) > 1:
+        size /= 1024
+        units.pop(0)
+    return f"{size:.3g} {units[0]}" if size < 1000 else f"{size:,.0f} {units[0]}"
+
+
+def _linux_free() -> int | None:
+    """Read what Linux could give without swapping."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    return next(
+        (int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None
+    )
+
+
+def _cgroup_free() -> list[int]:
+    """List what the container that this process may live in still allows, by each limit."""
+    root, free = Path("/sys/fs/cgroup"), [_UNLIMITED]
+    for folder, limit, usage in (
+        (root, "memory.max", "memory.current"),
+        (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ):
+        try:
+            used = int((folder / usage).read_text()) - _file_cache(folder / "memory.stat")
+            free.append(max(0, int((folder / limit).read_text()) - used))
+        except (OSError, ValueError):  # no such file, or the word "max"
+            continue
+    return free
+
+
+def _file_cache(stat: Path) -> int:
+    """Files kept in memory, which count as used but make room when asked."""
+    pairs = (line.split() for line in stat.read_text().splitlines())
+    return sum(int(n) for name, n in pairs if name in ("inactive_file", "active_file"))
+
+
+def _physical() -> int | None:
+    """All the memory of the machine, where its system does not say how much is free."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
