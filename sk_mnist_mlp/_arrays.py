@@ -182,7 +182,7 @@ def tensorflow_namespace() -> Namespace:
     """The namespace that traces, over TensorFlow, which is imported on the first call."""
     import tensorflow as tf
 
-    return SimpleNamespace(  # type: ignore[return-value]  # a module-like bag, checked by its use
+    return SimpleNamespace(
         abs=tf.abs,
         argmax=lambda a, axis: tf.argmax(a, axis, output_type=tf.int32),
         cast=tf.cast,

@@ -66,10 +66,13 @@ def distortion_values(
     columns = np.array(distortions, dtype).T
     height, width = image_shape[:2]
     return DistortionValues(
-        np.radians(columns[0]),
-        *columns[1:5],
-        np.stack([_smoother(height, d.smoothing) for d in distortions]).astype(dtype),
-        np.stack([_smoother(width, d.smoothing) for d in distortions]).astype(dtype),
+        rotation=np.radians(columns[0]),
+        scale=columns[1],
+        shear=columns[2],
+        translation=columns[3],
+        elastic=columns[4],
+        rows=np.stack([_smoother(height, d.smoothing) for d in distortions]).astype(dtype),
+        columns=np.stack([_smoother(width, d.smoothing) for d in distortions]).astype(dtype),
     )
 
 

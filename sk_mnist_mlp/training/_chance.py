@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["step_keys", "row_order", "stratified_holdout"]
+__all__ = ["row_order", "step_keys", "stratified_holdout"]
 
 
 def row_order(rows: NDArray[np.intp], seed: int, epoch: int) -> NDArray[np.intp]:

@@ -8,14 +8,17 @@ given none, and the seeds go to the layers and to the row order instead.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sk_mnist_mlp._network import build_network, initial_weights
-from sk_mnist_mlp.training._chance import row_order
+from sk_mnist_mlp._arrays import NumpyNamespace as xp
+from sk_mnist_mlp._network import Weights, build_network, initial_weights
+from sk_mnist_mlp.training._augmentation import distort, distortion_values
+from sk_mnist_mlp.training._chance import row_order, step_keys
 from sk_mnist_mlp.training._monitor import Monitor, warn_of_interrupt
 from sk_mnist_mlp.training._optimizers import make_keras_optimizer
 from sk_mnist_mlp.training._plan import (
@@ -24,6 +27,7 @@ from sk_mnist_mlp.training._plan import (
     TrainingResult,
     TrainingState,
 )
+from sk_mnist_mlp.training._schedules import averaging_shares, schedule_rates
 from sk_mnist_mlp.training._tensorflow import started_before_fork, use_worker_threads
 
 __all__ = ["train_with_keras"]
@@ -55,11 +59,19 @@ def train_with_keras(plan: TrainingPlan, data: TrainingData) -> TrainingResult:
         start = TrainingState(initial_weights(plan.network, plan.seeds.weights), [], "", plan.seeds)
     monitor = Monitor(plan, data)
     model = _ordered_model(plan, data, start)
+    per_step = _per_step(plan, data, start)
+
+    def weights_of(model: Any) -> Weights:
+        """The weights to predict with."""
+        if plan.averaging is None:
+            return model.get_weights()
+        return [average.copy() for average in per_step[0].average]
+
     wrapper = KerasClassifier(
         model=model,
         loss="categorical_crossentropy",
         epochs=plan.epochs,
-        callbacks=[_recorder(monitor), *plan.callbacks],
+        callbacks=[*per_step, _recorder(monitor, weights_of), *plan.callbacks],
         verbose=0,
     )
     # What scikeras sees of the data are row numbers, so that it copies nothing, and one-hot
@@ -73,8 +85,17 @@ def train_with_keras(plan: TrainingPlan, data: TrainingData) -> TrainingResult:
         warn_of_interrupt()
     finally:
         monitor.close()
-    state = _state(model, start, monitor)
-    return TrainingResult(state.weights, state, monitor.history, interrupted)
+    weights = monitor.best_weights or weights_of(model)
+    state = replace(
+        start,
+        weights=model.get_weights() if plan.averaging is not None else weights,
+        average=weights if plan.averaging is not None else [],
+        optimizer_state=[np.asarray(variable) for variable in model.optimizer.variables],
+        engine="keras",
+        step=int(model.optimizer.iterations),
+        epoch=start.epoch + monitor.n_epochs,
+    )
+    return TrainingResult(weights, state, monitor.history, interrupted)
 
 
 def _ordered_model(plan: TrainingPlan, data: TrainingData, start: TrainingState) -> Any:
@@ -86,7 +107,7 @@ def _ordered_model(plan: TrainingPlan, data: TrainingData, start: TrainingState)
 
         def __init__(self) -> None:
             super().__init__()
-            self.epoch = start.epoch
+            self.epoch, self.n_steps = start.epoch, start.step
             self.on_epoch_begin()
 
         def __len__(self) -> int:
@@ -97,7 +118,7 @@ def _ordered_model(plan: TrainingPlan, data: TrainingData, start: TrainingState)
             rows = self.order[begin : begin + plan.batch_size]
             dtype = plan.network.dtype
             hot = np.eye(plan.network.n_classes, dtype=dtype)[data.labels[rows]]
-            x = np.asarray(data.X[rows], dtype)
+            x = _distorted(plan, start, np.asarray(data.X[rows], dtype), self.n_steps + batch)
             if data.sample_weight is None:
                 return x, hot
             return x, hot, data.sample_weight[rows].astype(dtype)
@@ -107,6 +128,7 @@ def _ordered_model(plan: TrainingPlan, data: TrainingData, start: TrainingState)
 
         def on_epoch_end(self) -> None:
             self.epoch += 1
+            self.n_steps += len(self)
 
     class OrderedSequential(keras.Sequential):
         """A network whose ``fit`` takes row numbers."""
@@ -135,8 +157,49 @@ def _ordered_model(plan: TrainingPlan, data: TrainingData, start: TrainingState)
     return model
 
 
-def _recorder(monitor: Monitor) -> Any:
-    """The monitor as a Keras callback; the first in line, so that others read what it measures."""
+def _distorted(
+    plan: TrainingPlan, start: TrainingState, x: NDArray[Any], step: int
+) -> NDArray[Any]:
+    """The images that the compiled engine would train on at this step."""
+    if plan.distortion is None or plan.image_shape is None:
+        return x
+    dtype = plan.network.dtype
+    values = distortion_values([plan.distortion], plan.image_shape, dtype)
+    key = step_keys(start.seeds.augmentation, step, 1, 1)[0]
+    return distort(xp, x[None], key, values, plan.image_shape, len(x), dtype)[0]
+
+
+def _per_step(plan: TrainingPlan, data: TrainingData, start: TrainingState) -> list[Any]:
+    """A callback that sets each step's learning rate and averages the weights, where asked for."""
+    if plan.schedule is None and plan.averaging is None:
+        return []
+    import keras
+
+    n_steps = plan.epochs * -(-len(data.rows) // plan.batch_size)
+
+    class PerStep(keras.callbacks.Callback):
+        def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+            self.step = 0
+            self.average = [w.copy() for w in start.average or start.weights]
+            rate = float(self.model.optimizer.learning_rate)
+            self.rates = schedule_rates(plan.schedule, rate, start.step, n_steps)
+
+        def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
+            if plan.schedule is not None:
+                self.model.optimizer.learning_rate = self.rates[self.step]
+
+        def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+            if plan.averaging is not None:
+                share = averaging_shares(plan.averaging, start.step + self.step, 1)
+                for average, new in zip(self.average, self.model.get_weights(), strict=True):
+                    average += (new - average) * np.asarray(share, average.dtype)
+            self.step += 1
+
+    return [PerStep()]
+
+
+def _recorder(monitor: Monitor, weights_of: Callable[[Any], Weights]) -> Any:
+    """Make the monitor a Keras callback, before the user's, so that they read what it measures."""
     import keras
 
     class Recorder(keras.callbacks.Callback):
@@ -145,22 +208,10 @@ def _recorder(monitor: Monitor) -> Any:
 
         def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             assert logs is not None
-            weights = self.model.get_weights()
+            weights = weights_of(self.model)
             logs |= monitor.measure(weights)
             seen = {name: logs[name] for name in _COLUMNS if name in logs}
             if monitor.end_epoch(seen, weights):
                 self.model.stop_training = True
 
     return Recorder()
-
-
-def _state(model: Any, start: TrainingState, monitor: Monitor) -> TrainingState:
-    optimizer_state = [np.asarray(variable) for variable in model.optimizer.variables]
-    return replace(
-        start,
-        weights=monitor.best_weights or model.get_weights(),
-        optimizer_state=optimizer_state,
-        engine="keras",
-        step=int(model.optimizer.iterations),
-        epoch=start.epoch + monitor.n_epochs,
-    )

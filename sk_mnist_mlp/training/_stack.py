@@ -188,7 +188,7 @@ def values_of(networks: Sequence[Network], structure: Structure) -> Values:
 def blocks(
     networks: Sequence[Network], structure: Structure
 ) -> Iterator[tuple[Batch, int, NDArray[np.float64]]]:
-    """Yield an epoch as blocks: a batch with a leading axis of steps, how many count, their rows."""
+    """Yield an epoch as blocks: steps of a batch, how many of them count, and their rows."""
     size, n_networks = structure.batch_size, structure.n_networks
     n_steps = np.array([-(-len(network.data.rows) // size) for network in networks])
     length = max(1, _BLOCK_ROWS // (size * n_networks))
@@ -211,7 +211,7 @@ def _padded_order(network: Network, size: int, n_steps: int) -> NDArray[np.intp]
 
 
 def _gather(X: NDArray[Any], rows: NDArray[np.intp], out: NDArray[Any]) -> None:
-    """Copy rows of ``X`` into ``out``, cast on the way; padding gets any row, as its weight is 0."""
+    """Copy rows of ``X`` into ``out``, cast on the way; padding, of weight 0, gets any row."""
     flat = np.maximum(rows, 0).ravel()
     if X.dtype == out.dtype and out.flags.c_contiguous:
         np.take(X, flat, axis=0, out=out.reshape(len(flat), -1), mode="clip")
