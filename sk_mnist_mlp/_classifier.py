@@ -332,7 +332,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         y = check_labels(_NAME, y, X.shape[0] if hasattr(X, "shape") else None)
         with clear_sentences(_NAME):
             X, y = validate_data(self, X, y, dtype="numeric", ensure_all_finite=False, reset=reset)
-        check_finite(_NAME, X, self.dtype)
+        X = check_finite(_NAME, X, self.dtype)
         check_classification_targets(y)  # warns of labels that look like a regression's
         return X, y, check_sample_weight(_NAME, sample_weight, X.shape[0])
 
@@ -577,8 +577,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         X = check_table(_NAME, X)
         with clear_sentences(_NAME):
             X = validate_data(self, X, dtype="numeric", ensure_all_finite=False, reset=False)
-        check_finite(_NAME, X, self.coefs_[0].dtype)
-        return X
+        return check_finite(_NAME, X, self.coefs_[0].dtype)
 
     @property
     def model_(self) -> keras.Sequential:
@@ -589,7 +588,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return self._keras_model
 
     def __dir__(self) -> list[str]:
-        # scikit-learn's HTML view reads every attribute that is listed, and should not import Keras.
+        # scikit-learn's HTML view reads every attribute listed here, and should not import Keras.
         built = "_keras_model" in vars(self)
         return [name for name in super().__dir__() if built or name != "model_"]
 

@@ -1,52 +1,177 @@
-"""From labels and weights as users give them to what training reads.
-
-Labels become indices into the sorted classes; sample and class weights become one positive number
-a row, and rows without weight drop out, as if they had never been given.
-"""
+"""From labels as users give them to what training reads: indices into the sorted classes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import numbers
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-__all__ = ["check_sample_weight", "combine_weights", "encode_labels", "find_classes"]
+__all__ = [
+    "check_classes",
+    "check_labels",
+    "encode_labels",
+    "find_classes",
+    "shown",
+]
 
 
-def check_sample_weight(
-    who: str, sample_weight: ArrayLike | None, n_samples: int
-) -> NDArray[np.float64] | None:
-    """Check sample weights; None stays None.
+def check_labels(who: str, y: Any, n_samples: int | None = None, name: str = "y") -> NDArray[Any]:
+    """Check that ``y`` holds labels, one a row, all of one kind.
+
+    Parameters
+    ----------
+    who : str
+        For error sentences.
+    y : array-like
+        Labels as users have them: lists, arrays, pandas and polars columns.
+    n_samples : int or None, default=None
+        Rows to label; None takes any number.
+    name : str, default="y"
+        What the labels are called in error sentences.
+
+    Returns
+    -------
+    y : ndarray of shape (n_samples,) or (n_samples, 1)
+        A column is scikit-learn's to warn of.
 
     Raises
     ------
+    TypeError
+        For sparse or bytes labels.
     ValueError
-        If they are not one finite number of 0 or more a row, or all zero.
+        For no labels, of another shape, with gaps, fractional, or of several kinds.
     """
-    if sample_weight is None:
-        return None
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.ndim == 0:
-        weights = np.full(n_samples, weights)
-    if weights.shape != (n_samples,):
+    labels = _as_labels(who, y, name)
+    if labels.ndim != 1 and not (labels.ndim == 2 and labels.shape[1] == 1):
         raise ValueError(
-            f"{who}: expected sample_weight of shape ({n_samples},), one number a row, got shape "
-            f"{weights.shape}. Pass sample_weight.ravel() or None."
+            f"{who}: expected {name} of 1 dimension, got shape {labels.shape}. Give one label a "
+            "row; one-hot rows become labels by argmax(axis=1)."
         )
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        worst = weights[~np.isfinite(weights) | (weights < 0)][0]
+    if n_samples is not None and len(labels) != n_samples:
         raise ValueError(
-            f"{who}: expected sample_weight of finite numbers of 0 or more, got {worst:g} (a "
-            "negative or non-finite weight). Use 0 to leave a row out."
+            f"{who}: expected a label for each of {n_samples} rows, got {len(labels)} labels. "
+            f"Give X and {name} of one length."
         )
-    if not weights.any():
+    _refuse_gaps(who, labels.ravel(), name)
+    if labels.dtype.kind == "O":
+        return _of_one_kind(who, labels, name)
+    _refuse_fractions(who, labels.ravel(), name)
+    return labels
+
+
+def _as_labels(who: str, y: Any, name: str) -> NDArray[Any]:
+    from scipy.sparse import issparse
+
+    if y is None:
         raise ValueError(
-            f"{who}: expected at least one sample_weight above 0, got {n_samples} zeros. "
-            "Pass None to weigh all rows alike."
+            f"{who}: expected {name} of labels, got None; it requires {name} to be passed, but "
+            f"the target {name} is None. Call fit(X, y)."
         )
-    return weights
+    if issparse(y):
+        raise TypeError(
+            f"{who}: expected {name} of dense labels, got a sparse {type(y).__name__}. Pass "
+            f"{name}.toarray().ravel()."
+        )
+    try:
+        labels = np.asarray(y)
+    except ValueError as error:
+        raise ValueError(
+            f"{who}: expected {name} of 1 dimension, got rows of different lengths. Give one "
+            "label a row."
+        ) from error
+    if labels.dtype.kind == "S":
+        raise TypeError(
+            f"{who}: expected {name} of labels that are text or numbers, got bytes. Decode them "
+            f"with np.char.decode({name})."
+        )
+    if labels.dtype.kind in "cV":
+        raise ValueError(
+            f"{who}: expected {name} of labels, got dtype {labels.dtype}. Use whole numbers or "
+            "strings."
+        )
+    return labels
+
+
+def _refuse_gaps(who: str, labels: NDArray[Any], name: str) -> None:
+    gaps: Any = np.zeros(len(labels), bool)
+    if labels.dtype.kind == "f":
+        gaps = ~np.isfinite(labels)
+    elif labels.dtype.kind == "M":
+        gaps = np.isnat(labels)
+    elif labels.dtype.kind == "O":
+        gaps = np.fromiter((_is_missing(label) for label in labels), bool, len(labels))
+    if gaps.any():
+        row = int(gaps.argmax())
+        raise ValueError(
+            f"{who}: expected a label in every row of {name}, got {labels[row]} in row {row}. "
+            "Drop rows without a label first."
+        )
+
+
+def _is_missing(label: Any) -> bool:
+    if label is None or type(label).__name__ in ("NAType", "NaTType"):  # pandas, not imported
+        return True
+    return isinstance(label, float) and not np.isfinite(label)
+
+
+def _of_one_kind(who: str, labels: NDArray[Any], name: str) -> NDArray[Any]:
+    """Objects as they are if all are text, as numbers if all are numbers."""
+    if all(isinstance(label, str) for label in labels.flat):
+        return labels
+    numbers = np.array(labels.tolist()) if _are_numbers(labels) else labels
+    if numbers.dtype.kind == "O":
+        kinds = sorted({type(label).__name__ for label in labels.flat})
+        raise ValueError(
+            f"{who}: expected {name} of labels of one kind, numbers or text, got "
+            f"{' and '.join(kinds)} (Unknown label type: unknown). Convert them, for example with "
+            f"{name}.astype(str)."
+        )
+    _refuse_fractions(who, numbers.ravel(), name)
+    return numbers
+
+
+def _are_numbers(labels: NDArray[Any]) -> bool:
+    kinds = {isinstance(label, (bool, np.bool_)) for label in labels.flat}
+    if len(kinds) > 1:  # True and 1 would become one label
+        return False
+    return all(isinstance(label, numbers.Real) or True in kinds for label in labels.flat)
+
+
+def _refuse_fractions(who: str, labels: NDArray[Any], name: str) -> None:
+    if labels.dtype.kind != "f":
+        return
+    fractions = labels != np.floor(labels)
+    if fractions.any():
+        raise ValueError(
+            f"{who}: expected {name} of labels, got fractional numbers such as "
+            f"{labels[fractions][0]:g} (Unknown label type: continuous). Bin them into classes, "
+            "for example with np.digitize, or use a regressor."
+        )
+
+
+def check_classes(who: str, classes: Any) -> NDArray[Any]:
+    """Check and sort the classes named in the first call of ``partial_fit``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no labels, or fewer than two.
+    """
+    named = np.unique(check_labels(who, classes, name="classes"))
+    if len(named) < 2:
+        raise ValueError(
+            f"{who}: expected two classes or more, got 1 class ({shown(named)}). Name all "
+            "labels there will ever be."
+        )
+    return named
+
+
+def shown(labels: NDArray[Any]) -> str:
+    """Labels as they stand in an error sentence: plain, and not too many."""
+    plain = [repr(label) for label in labels[:10].tolist()]
+    return f"[{', '.join(plain)}{', …' if len(labels) > 10 else ''}]"
 
 
 def find_classes(
@@ -63,7 +188,7 @@ def find_classes(
     classes = np.unique(counted)
     if len(classes) < 2:
         raise ValueError(
-            f"{who}: expected y of two classes or more, got 1 class ({classes[0]!r}). Give rows "
+            f"{who}: expected y of two classes or more, got 1 class ({shown(classes)}). Give rows "
             "of at least one more class, with a weight above 0."
         )
     return classes
@@ -79,67 +204,17 @@ def encode_labels(
     ValueError
         If a row that counts has a label that is not among them.
     """
-    places = np.searchsorted(classes, y)
-    places = np.minimum(places, len(classes) - 1)
-    unseen = classes[places] != y
+    try:
+        places = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+        unseen = classes[places] != y
+    except TypeError:  # text and numbers have no order
+        places, unseen = np.zeros(len(y), np.intp), np.ones(len(y), bool)
     if sample_weight is not None:
         unseen &= sample_weight > 0
     if unseen.any():
         raise ValueError(
-            f"{who}: expected y of the known classes {classes.tolist()}, got the label "
-            f"{y[unseen][0]!r}. Name all classes in the first call: partial_fit(X, y, classes=...),"
-            " or fit anew with warm_start=False."
+            f"{who}: expected y of the known classes {shown(classes)}, got the label "
+            f"{y[unseen].tolist()[0]!r}. Name all classes in the first call: "
+            "partial_fit(X, y, classes=...), or fit anew with warm_start=False."
         )
     return places.astype(np.int32)
-
-
-def combine_weights(
-    who: str,
-    labels: NDArray[np.int32],
-    classes: NDArray[Any],
-    sample_weight: NDArray[np.float64] | None,
-    class_weight: Mapping[Any, float] | str | None,
-) -> NDArray[np.float64] | None:
-    """One weight a row out of sample and class weights; None where all are one.
-
-    Parameters
-    ----------
-    who : str
-        For error sentences.
-    labels : ndarray of int
-        Indices into ``classes``.
-    classes : ndarray
-        Labels as users know them.
-    sample_weight : ndarray or None
-        Checked.
-    class_weight : mapping, "balanced" or None
-        Label to weight; labels not named weigh one. ``"balanced"`` is ``n / (n_classes * n_k)``
-        with weighted counts.
-
-    Raises
-    ------
-    ValueError
-        If a mapping names a label that is not among the classes, or leaves no row with weight.
-    """
-    if class_weight is None:
-        return sample_weight
-    if isinstance(class_weight, str):
-        counts = np.bincount(labels, sample_weight, minlength=len(classes))
-        factors = counts.sum() / (len(classes) * np.maximum(counts, np.finfo(float).tiny))
-    else:
-        factors = np.ones(len(classes))
-        for label, weight in class_weight.items():
-            place = np.flatnonzero(classes == label)
-            if not len(place):
-                raise ValueError(
-                    f"{who}: expected class_weight of the classes {classes.tolist()}, got the "
-                    f"label {label!r}. Key it by labels as they stand in y."
-                )
-            factors[place] = weight
-    weights = factors[labels] if sample_weight is None else factors[labels] * sample_weight
-    if not weights.any():
-        raise ValueError(
-            f"{who}: expected class_weight to leave some row with a weight above 0, got "
-            f"{class_weight!r}. Raise a weight."
-        )
-    return weights

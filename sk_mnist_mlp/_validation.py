@@ -5,8 +5,9 @@ Every sentence reads ``Who: expected what, got what. How to fix it.``
 
 from __future__ import annotations
 
+import contextlib
 import numbers
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ __all__ = [
     "check_finite",
     "check_parameters",
     "check_table",
+    "clear_sentences",
     "is_integer",
     "is_real",
     "parameter_error",
@@ -32,11 +34,12 @@ __all__ = [
 
 def is_real(value: Any) -> bool:
     """Whether ``value`` is a finite number (and no bool)."""
-    return (
-        isinstance(value, numbers.Real)
-        and not isinstance(value, (bool, np.bool_))
-        and bool(np.isfinite(float(value)))
-    )
+    if not isinstance(value, numbers.Real) or isinstance(value, (bool, np.bool_)):
+        return False
+    try:
+        return bool(np.isfinite(float(value)))
+    except OverflowError:  # an int beyond every float
+        return False
 
 
 def is_integer(value: Any) -> bool:
@@ -105,7 +108,7 @@ def _is_optimizer(value: Any) -> bool:
     if isinstance(value, str):
         try:
             keras.optimizers.get(value)
-        except ValueError:
+        except (TypeError, ValueError):  # the former for wrappers of other optimizers
             return False
         return True
     return isinstance(value, keras.optimizers.Optimizer)
@@ -121,6 +124,12 @@ def _is_callbacks(value: Any) -> bool:
     if not isinstance(value, (list, tuple)):
         return isinstance(value, keras.callbacks.Callback)
     return all(isinstance(callback, keras.callbacks.Callback) for callback in value)
+
+
+def _is_random_state(value: Any) -> bool:
+    if value is None or value is np.random or isinstance(value, np.random.RandomState):
+        return True
+    return is_integer(value) and 0 <= value < 2**32
 
 
 def _positive(value: Any) -> bool:
@@ -200,13 +209,18 @@ CLASSIFIER_RULES: dict[str, Rule] = {
         '"auto", "compiled" or "keras"',
         'Use "auto" to take the fast engine wherever it can train what is asked for.',
     ),
+    "random_state": Rule(
+        _is_random_state,
+        "None, a whole number from 0 to 4294967295 or a numpy.random.RandomState",
+        "Use 0, or any other number, to make every fit the same.",
+    ),
     "verbose": Rule(
         lambda value: is_flag(value) or (is_integer(value) and value >= 0),
         "a whole number of 0 or more",
         "Use 0 for silence, 1 for a line an epoch, 2 for a live bar.",
     ),
 }
-"""What each parameter of ``MLPDigitClassifier`` must be; ``random_state`` is scikit-learn's."""
+"""What each parameter of ``MLPDigitClassifier`` must be."""
 
 
 def check_parameters(who: str, parameters: Mapping[str, Any]) -> None:
@@ -232,14 +246,14 @@ def check_table(who: str, X: Any) -> Any:
     Returns
     -------
     X
-        As it came, or as numbers where it came as objects.
+        As it came, or as numbers where it came as lists or objects.
 
     Raises
     ------
     TypeError
         For a sparse matrix, or objects that are no numbers.
     ValueError
-        For images that were not flattened, or strings that are no numbers.
+        For images that were not flattened, a single row, complex numbers, dates or strings.
     """
     from scipy.sparse import issparse
 
@@ -248,58 +262,140 @@ def check_table(who: str, X: Any) -> Any:
             f"{who}: expected a dense X, got a sparse {type(X).__name__} of shape {X.shape}. "
             "Pass X.toarray()."
         )
-    if isinstance(X, (list, tuple)):
-        X = np.asarray(X) if _is_regular(X) else X
-    shape = getattr(X, "shape", ())
-    if len(shape) > 2:
+    if X is None or isinstance(X, (str, bytes, numbers.Number)):
         raise ValueError(
-            f"{who}: expected X of 2 dimensions, got shape {tuple(shape)}. Put an ImageFlattener "
-            f"before it: make_pipeline(ImageFlattener(), {who}())."
+            f"{who}: expected X of 2 dimensions, got {X!r}. Reshape your data to a table of one "
+            "row a sample."
         )
-    if isinstance(X, np.ndarray) and X.dtype.kind in "OSU":
-        return _as_numbers(who, X)
-    return X
+    if isinstance(X, (list, tuple)):
+        X = _as_array(who, X)
+    shape = getattr(X, "shape", None)
+    if shape is not None and len(shape) != 2:
+        _refuse_shape(who, tuple(shape))
+    return _as_numbers(who, X) if isinstance(X, np.ndarray) else X
 
 
-def _is_regular(X: Any) -> bool:
+def _as_array(who: str, rows: Any) -> NDArray[Any]:
     try:
-        np.shape(X)
-    except ValueError:
-        return False
-    return True
-
-
-def _as_numbers(who: str, X: NDArray[Any]) -> NDArray[Any]:
-    try:
-        return X.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise type(error)(
-            f"{who}: expected X of numbers, got an array of {X.dtype} where {error}. "
-            "Encode such columns first, for example with sklearn.preprocessing.OrdinalEncoder."
+        return np.asarray(rows)
+    except ValueError as error:
+        raise ValueError(
+            f"{who}: expected X of rows of one length, got rows of different lengths. Give each "
+            "row a value for each feature."
         ) from error
 
 
-def check_finite(who: str, X: NDArray[Any]) -> None:
-    """Refuse NaN and infinities, naming the first; reads block by block and copies nothing whole.
+def _refuse_shape(who: str, shape: tuple[int, ...]) -> None:
+    if len(shape) > 2:
+        raise ValueError(
+            f"{who}: expected X of 2 dimensions, got shape {shape}. Put an ImageFlattener "
+            f"before it: make_pipeline(ImageFlattener(), {who}())."
+        )
+    raise ValueError(
+        f"{who}: expected X of 2 dimensions, got shape {shape}. Reshape your data: "
+        "X.reshape(1, -1) is a table of one row, X.reshape(-1, 1) of one column."
+    )
+
+
+_KINDS = {"M": "dates", "S": "bytes", "T": "text", "U": "text", "m": "time spans"}
+
+
+def _as_numbers(who: str, X: NDArray[Any]) -> NDArray[Any]:
+    if X.dtype.kind == "c":
+        raise ValueError(
+            f"{who}: expected X of real numbers, got dtype {X.dtype} (Complex data not supported). "
+            "Pass real and imaginary parts as columns of their own."
+        )
+    if X.dtype.kind not in "biufO":
+        raise ValueError(
+            f"{who}: expected X of numbers, got {_KINDS.get(X.dtype.kind, 'records')} (dtype "
+            f"{X.dtype}). Convert them first, for example with X.astype(float)."
+        )
+    try:
+        return X.astype(np.float64) if X.dtype.kind == "O" else X
+    except (TypeError, ValueError) as error:
+        raise type(error)(_not_numbers(who, error)) from error
+
+
+def _not_numbers(who: str, error: Exception) -> str:
+    return (
+        f"{who}: expected X of numbers, got values that are none ({error}). Encode such columns "
+        "first, for example with sklearn.preprocessing.OrdinalEncoder."
+    )
+
+
+@contextlib.contextmanager
+def clear_sentences(who: str) -> Iterator[None]:
+    """Put what scikit-learn says about the columns of X into sentences that say what to do.
+
+    Its own words stay in them, for whoever looks for those.
+    """
+    try:
+        yield
+    except ValueError as error:
+        words = str(error)
+        if "features as input" in words:
+            words = f"{who}: expected the columns of fit, got others: {words} Pass the same again."
+        elif words.startswith("The feature names should match"):
+            words = (
+                f"{who}: expected the columns of fit in their order, got others. Select them with "
+                f"X[model.feature_names_in_].\n{words}"
+            )
+        elif "could not convert" in words:
+            words = _not_numbers(who, error)
+        else:
+            raise
+        raise ValueError(words) from error
+
+
+def check_finite(who: str, X: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """Refuse what is no number, NaN, infinities and what ``dtype`` cannot hold, naming the first.
+
+    Reads block by block and copies nothing whole.
+
+    Parameters
+    ----------
+    who : str
+        For error sentences.
+    X : ndarray of shape (n_rows, n_columns)
+        As scikit-learn validated it.
+    dtype : dtype
+        In which X will be computed with.
+
+    Returns
+    -------
+    X : ndarray of shape (n_rows, n_columns)
+        As it came, or as numbers where it came as objects.
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
     """
+    X = _as_numbers(who, X)
     if X.dtype.kind != "f":
-        return
+        return X
+    narrows = np.finfo(X.dtype).max > np.finfo(dtype).max
     for rows in row_blocks(X.shape[0], X.shape[1], X.dtype.itemsize):
-        block = X[rows]
         # A sum is one pass without a mask; only a sum that is not finite needs the closer look.
         with np.errstate(all="ignore"):
+            block = X[rows].astype(dtype) if narrows else X[rows]
             if np.isfinite(block.sum()):
                 continue
         bad = np.argwhere(~np.isfinite(block))
         if len(bad):
-            row, column = bad[0]
-            value = "NaN" if np.isnan(block[row, column]) else "infinity (inf)"
-            raise ValueError(
-                f"{who}: expected X of finite numbers, got {value} in row {rows.start + row}, "
-                f"column {column}. Fill or drop such values first, for example with "
-                "sklearn.impute.SimpleImputer."
-            )
+            row, column = rows.start + bad[0, 0], bad[0, 1]
+            _refuse_value(who, X[row, column], f"in row {row}, column {column}", dtype)
+    return X
+
+
+def _refuse_value(who: str, value: Any, where: str, dtype: Any) -> None:
+    if np.isfinite(value):
+        raise ValueError(
+            f"{who}: expected X within the range of {np.dtype(dtype).name}, got {value:g} {where}. "
+            "Scale X to about [0, 1], for example with sklearn.preprocessing.MinMaxScaler."
+        )
+    shown = "NaN" if np.isnan(value) else "infinity (inf)"
+    raise ValueError(
+        f"{who}: expected X of finite numbers, got {shown} {where}. Fill or drop such values "
+        "first, for example with sklearn.impute.SimpleImputer."
+    )
