@@ -6,6 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 SKLEARN_VERSIONS ?= 1.6 1.7 1.8 1.9
 OLDEST_SKLEARN := 1.6
+CONTRACT := tests/test_contract.py tests/test_flatten.py
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Array API checks of scikit-learn run instead of being skipped.
+export SCIPY_ARRAY_API := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format type contract test-matrix bench docs clean
@@ -13,22 +18,32 @@ OLDEST_SKLEARN := 1.6
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
+# $(1): the folder of a virtual environment to make, unless it is there.
+define make_venv
+	@test -x $(1)/bin/python || { \
+	  $(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v < (3, 14))' || \
+	    { echo "make: expected Python 3.11 to 3.13, got $$($(PYTHON) --version 2>&1)." \
+	           "Name another one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }; \
+	  echo "Installing into $(1); the first time this takes a minute or two."; \
+	  $(PYTHON) -m venv $(1); }
+endef
+
 # An extra is installed once; a newer pyproject.toml installs it again.
 $(VENV)/%.installed: pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	$(call make_venv,$(VENV))
+	@$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	@touch $@
 
 $(VENV)/run.installed: pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable .
+	$(call make_venv,$(VENV))
+	@$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
 run: $(VENV)/run.installed ## Train the tutorial's network on MNIST and print its test accuracy
-	$(BIN)/sk-mnist-mlp train --output mnist.skmlp
+	@$(BIN)/sk-mnist-mlp train --output mnist.skmlp
 
 test: $(VENV)/test.installed ## Run every test
-	SCIPY_ARRAY_API=1 $(BIN)/python -m pytest
+	$(BIN)/python -m pytest
 
 lint: $(VENV)/dev.installed ## Check style and format
 	$(BIN)/ruff check .
@@ -46,13 +61,13 @@ contract: $(VENV)-sklearn-$(OLDEST_SKLEARN)/contract ## Run the estimator contra
 test-matrix: $(SKLEARN_VERSIONS:%=$(VENV)-sklearn-%/contract) ## Run the contract on every supported scikit-learn
 
 .PHONY: $(SKLEARN_VERSIONS:%=$(VENV)-sklearn-%/contract)
-$(VENV)-sklearn-%/contract: $(VENV)-sklearn-%/installed
-	SCIPY_ARRAY_API=1 $(VENV)-sklearn-$*/bin/python -m pytest tests/test_contract.py tests/test_flatten.py
+$(SKLEARN_VERSIONS:%=$(VENV)-sklearn-%/contract): $(VENV)-sklearn-%/contract: $(VENV)-sklearn-%/installed
+	$(VENV)-sklearn-$*/bin/python -m pytest $(CONTRACT)
 
 .PRECIOUS: $(VENV)-sklearn-%/installed
 $(VENV)-sklearn-%/installed: pyproject.toml
-	@test -x $(VENV)-sklearn-$*/bin/python || $(PYTHON) -m venv $(VENV)-sklearn-$*
-	$(VENV)-sklearn-$*/bin/python -m pip install --quiet --editable '.[test]' 'scikit-learn==$*.*'
+	$(call make_venv,$(VENV)-sklearn-$*)
+	@$(VENV)-sklearn-$*/bin/python -m pip install --quiet --editable '.[contract]' 'scikit-learn==$*.*'
 	@touch $@
 
 bench: $(VENV)/bench.installed ## Measure against Keras, SciKeras, skorch, PyTorch and MLPClassifier

@@ -1,0 +1,250 @@
+"""Pictures of any kind become images like MNIST's."""
+
+import io
+import struct
+import sys
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from sk_mnist_mlp.datasets import load_mnist
+from sk_mnist_mlp.datasets._images import load_image, prepare_digit
+from sk_mnist_mlp.exceptions import DataFileError
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """The first hundred test images of MNIST."""
+    return load_mnist(return_splits=True)[1][:100]
+
+
+@pytest.fixture
+def drawing():
+    """A seven, dark on light, as a picture of 120 by 90 pixels."""
+    grey = np.full((120, 90), 230, np.uint8)
+    grey[20:32, 20:70] = 40
+    for row in range(32, 105):
+        column = 66 - (row - 32) // 2
+        grey[row, column - 6 : column + 6] = 40
+    return grey
+
+
+def save(array, path, mode=None):
+    Image.fromarray(array, mode).save(path)
+    return path
+
+
+def shifted_difference(a, b):
+    """Mean absolute difference at the best of the nine shifts by at most a pixel."""
+    shifts = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    return min(np.abs(np.roll(a, s, (0, 1)).astype(int) - b).mean() for s in shifts)
+
+
+# ----------------------------------------------------------------------------------------------
+# As MNIST's makers describe
+
+
+def test_mnist_images_come_back_as_they_are(digits):
+    """An image of MNIST is prepared already: preparing it again changes next to nothing."""
+    differences = [shifted_difference(prepare_digit(digit), digit) for digit in digits]
+    assert np.mean(differences) < 0.5
+    assert max(differences) < 4
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    height=st.integers(2, 400),
+    width=st.integers(2, 400),
+    top=st.integers(1, 50),
+    left=st.integers(1, 50),
+    seed=st.integers(0, 2**16),
+)
+def test_box_and_centre(height, width, top, left, seed):
+    """Whatever the picture, its longer side is 20 pixels and its centre of mass in the middle."""
+    rng = np.random.default_rng(seed)
+    picture = np.zeros((height + 2 * top, width + 2 * left), np.uint8)
+    picture[top : top + height, left : left + width] = rng.integers(100, 256, (height, width))
+    image = prepare_digit(picture)
+    rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
+    sides = np.ptp(rows) + 1, np.ptp(columns) + 1
+    assert image.shape == (28, 28)
+    assert image.dtype == np.uint8
+    assert image.max() == 255
+    assert max(sides) == 20
+    assert min(sides) == pytest.approx(max(1, 20 * min(height, width) / max(height, width)), abs=1)
+    mass = image.astype(float)
+    centre = [(mass.sum(1 - axis) * np.arange(28)).sum() / mass.sum() for axis in (0, 1)]
+    assert centre == pytest.approx([14, 14], abs=0.51)
+
+
+@pytest.mark.parametrize("factor", [2, 5, 11])
+def test_size_does_not_matter(digits, factor):
+    """A digit drawn several times as large becomes the same image."""
+    for digit in digits[:20]:
+        large = np.kron(digit, np.ones((factor, factor), np.uint8))
+        assert shifted_difference(prepare_digit(large), digit) < 4
+
+
+def test_lopsided_digit_stays_whole():
+    """A digit whose ink is nearly all at one end is put at the edge, not cut there."""
+    picture = np.zeros((200, 200), np.uint8)
+    picture[150:190, 20:180] = 255
+    picture[10:150, 98:102] = 60
+    rows = np.flatnonzero(prepare_digit(picture).any(1))
+    assert np.ptp(rows) + 1 == 20
+
+
+def test_thin_line_keeps_a_pixel():
+    """A line of one pixel by 500 is still a line."""
+    picture = np.zeros((520, 60), np.uint8)
+    picture[10:510, 30] = 255
+    image = prepare_digit(picture)
+    assert (np.count_nonzero(image.any(1)), np.count_nonzero(image.any(0))) == (20, 1)
+
+
+# ----------------------------------------------------------------------------------------------
+# Any kind of picture
+
+
+def test_polarity_and_contrast(drawing, tmp_path):
+    """Dark on light, light on dark and pale on grey are the same digit."""
+    plain = load_image(save(drawing, tmp_path / "plain.png"))
+    for name, other in (("dark", 255 - drawing), ("pale", 120 + drawing // 4)):
+        image = load_image(save(other, tmp_path / f"{name}.png"))
+        assert np.abs(image.astype(int) - plain).max() <= 3
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I", "F", "I;16"])
+def test_modes(drawing, tmp_path, mode):
+    """Every mode of Pillow, one bit a pixel to sixteen, gives the same digit."""
+    grey = Image.fromarray(drawing)
+    plain = load_image(save(drawing, tmp_path / "plain.png"))
+    if mode == "I;16":
+        picture = Image.fromarray(drawing.astype(np.uint16) * 257)
+    elif mode in ("I", "F"):
+        picture = Image.fromarray(drawing.astype({"I": np.int32, "F": np.float32}[mode]) * 100)
+    else:
+        picture = grey.convert(mode, dither=Image.Dither.NONE)
+    path = tmp_path / ("picture.tiff" if mode in ("CMYK", "I", "F") else "picture.png")
+    picture.save(path)
+    assert np.abs(load_image(path).astype(int) - plain).mean() < 2
+
+
+@pytest.mark.parametrize("ink", [0, 255])
+def test_transparent_paper(drawing, tmp_path, ink):
+    """On transparent paper black ink and white ink are both read."""
+    alpha = np.where(drawing < 100, 255, 0).astype(np.uint8)
+    grey = np.full_like(drawing, ink)
+    image = load_image(save(np.dstack([grey, grey, grey, alpha]), tmp_path / "clear.png"))
+    plain = load_image(save(drawing, tmp_path / "plain.png"))
+    assert np.abs(image.astype(int) - plain).mean() < 2
+
+
+def test_jpeg_noise_is_paper(drawing, tmp_path):
+    """The noise that JPEG leaves on the paper does not widen the digit's box."""
+    Image.fromarray(drawing).save(tmp_path / "noisy.jpg", quality=40)
+    noisy = load_image(tmp_path / "noisy.jpg")
+    plain = load_image(save(drawing, tmp_path / "plain.png"))
+    assert np.count_nonzero(noisy.any(0)) == pytest.approx(np.count_nonzero(plain.any(0)), abs=1)
+    assert shifted_difference(noisy, plain) < 8
+
+
+def test_camera_orientation(drawing, tmp_path):
+    """A photograph is turned as its camera says."""
+    turned = Image.fromarray(drawing).transpose(Image.Transpose.ROTATE_90)
+    exif = turned.getexif()
+    exif[0x0112] = 6  # "turn it clockwise to see it upright"
+    turned.save(tmp_path / "turned.png", exif=exif)
+    plain = load_image(save(drawing, tmp_path / "plain.png"))
+    np.testing.assert_array_equal(load_image(tmp_path / "turned.png"), plain)
+
+
+def test_first_picture_of_an_animation(drawing, tmp_path):
+    """Of an animation the first picture counts."""
+    frames = [Image.fromarray(drawing), Image.fromarray(255 - drawing[::-1])]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    plain = load_image(save(drawing, tmp_path / "plain.png"))
+    assert np.abs(load_image(tmp_path / "moving.gif").astype(int) - plain).max() <= 3
+
+
+# ----------------------------------------------------------------------------------------------
+# What is no picture of a digit
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_blank_picture(tmp_path, level):
+    """A picture that shows nothing is refused by name."""
+    path = save(np.full((40, 30), level, np.uint8), tmp_path / "blank.png")
+    with pytest.raises(DataFileError) as caught:
+        load_image(path)
+    assert str(caught.value) == (
+        f"load_image: expected '{path}' to show a digit on plain paper, got brightness from "
+        f"{level} to {level} of 255. Give a picture with more contrast."
+    )
+
+
+def test_no_picture(tmp_path):
+    """A file of something else is refused by name."""
+    path = tmp_path / "notes.png"
+    path.write_text("seven")
+    with pytest.raises(DataFileError) as caught:
+        load_image(path)
+    assert str(caught.value) == (
+        f"load_image: expected '{path}' to be a picture that Pillow can read, got something else. "
+        "Give a PNG, or arrays as IDX or .npy."
+    )
+
+
+def test_missing_file_stays_an_os_error(tmp_path):
+    """A missing file is what Python calls it."""
+    with pytest.raises(FileNotFoundError):
+        load_image(tmp_path / "none.png")
+
+
+def test_huge_picture_is_refused_by_its_header(tmp_path):
+    """A picture of four thousand million pixels is refused before any is unpacked."""
+    header = struct.pack(">IIBBBBB", 1 << 16, 1 << 16, 8, 0, 0, 0, 0)
+    chunk = b"IHDR" + header
+    data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk
+    data += struct.pack(">I", zlib.crc32(chunk))
+    path = tmp_path / "huge.png"
+    path.write_bytes(data + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT")))
+    with pytest.raises(DataFileError, match=r"^load_image: expected '.*huge\.png' to "):
+        load_image(path)
+
+
+def test_damaged_pictures(drawing, tmp_path):
+    """A picture cut off anywhere, or with bytes flipped, is read or refused, and nothing else."""
+    buffer = io.BytesIO()
+    Image.fromarray(drawing).save(buffer, "PNG")
+    whole = buffer.getvalue()
+    rng = np.random.default_rng(0)
+    flipped = []
+    for _ in range(100):
+        damaged = bytearray(whole)
+        damaged[rng.integers(len(whole))] ^= 1 << rng.integers(8)
+        flipped.append(bytes(damaged))
+    path = tmp_path / "damaged.png"
+    for contents in [*(whole[:n] for n in range(len(whole))), *flipped]:
+        path.write_bytes(contents)
+        try:
+            image = load_image(path)
+        except DataFileError as error:
+            assert str(error).startswith(f"load_image: expected '{path}' to ")
+        else:
+            assert image.shape == (28, 28)
+
+
+def test_without_pillow(tmp_path, monkeypatch):
+    """Without Pillow one sentence says how to get it."""
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ImportError) as caught:
+        load_image(tmp_path / "any.png")
+    assert str(caught.value) == (
+        "load_image: expected Pillow to be installed to read pictures, got none. "
+        'Install it: pip install "sk_mnist_mlp[image]".'
+    )
