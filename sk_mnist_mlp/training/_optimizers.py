@@ -17,6 +17,17 @@ __all__ = ["COMPILED_OPTIMIZERS", "OptimizerSpec", "make_keras_optimizer", "opti
 COMPILED_OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
 """Keras names of the rules below."""
 
+_ONLY_KERAS = (
+    "amsgrad",
+    "clipnorm",
+    "clipvalue",
+    "global_clipnorm",
+    "gradient_accumulation_steps",
+    "loss_scale_factor",
+    "use_ema",
+)
+"""Features of Keras's optimizers that the rules below leave out."""
+
 _SLOTS = {"adam": 2, "rmsprop": 2, "rmsprop_centered": 3, "sgd": 1, "sgd_nesterov": 1}
 
 
@@ -211,9 +222,7 @@ def _spec_of_instance(optimizer: Any) -> OptimizerSpec | None:
     }
     kind = known.get(type(optimizer))
     config = optimizer.get_config()
-    only_keras = ("amsgrad", "clipnorm", "clipvalue", "global_clipnorm", "use_ema")
-    only_keras += ("loss_scale_factor", "gradient_accumulation_steps")
-    if kind is None or any(config.get(name) for name in only_keras):
+    if kind is None or any(config.get(name) for name in _ONLY_KERAS):
         return None
     if not isinstance(config["learning_rate"], (int, float)):
         return None
