@@ -91,6 +91,8 @@ class TrainingState:
         Moments of the optimizer, in the order of the engine that wrote them.
     engine : str
         The engine that wrote ``optimizer_state``; another one starts its moments afresh.
+    rule : str
+        The update rule that wrote them, by the engine's name for it; another one starts afresh too.
     seeds : Seeds
         Where all chance comes from, together with ``step`` and ``epoch``.
     average : list of ndarray
@@ -104,6 +106,7 @@ class TrainingState:
     engine: str
     seeds: Seeds
     average: Weights = field(default_factory=list)
+    rule: str = ""
     step: int = 0
     epoch: int = 0
 

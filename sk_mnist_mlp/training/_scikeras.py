@@ -71,7 +71,12 @@ def train_with_keras(plan: TrainingPlan, data: TrainingData) -> TrainingResult:
         model=model,
         loss="categorical_crossentropy",
         epochs=plan.epochs,
-        callbacks=[*per_step, _recorder(monitor, weights_of), *plan.callbacks],
+        callbacks=[
+            *per_step,
+            _dropout_reseeder(start),
+            _recorder(monitor, weights_of),
+            *plan.callbacks,
+        ],
         verbose=0,
     )
     # What scikeras sees of the data are row numbers, so that it copies nothing, and one-hot
@@ -92,6 +97,7 @@ def train_with_keras(plan: TrainingPlan, data: TrainingData) -> TrainingResult:
         average=weights if plan.averaging is not None else [],
         optimizer_state=[np.asarray(variable) for variable in model.optimizer.variables],
         engine="keras",
+        rule=type(model.optimizer).__name__,
         step=int(model.optimizer.iterations),
         epoch=start.epoch + monitor.n_epochs,
     )
@@ -137,8 +143,7 @@ def _ordered_model(plan: TrainingPlan, data: TrainingData, start: TrainingState)
             kwargs = {name: kwargs[name] for name in ("epochs", "callbacks", "verbose")}
             return super().fit(OrderedRows(), shuffle=False, **kwargs)
 
-    # The seed moves on with the epochs, or a warm start would drop the same units again.
-    network = build_network(plan.network, start.weights, seed=start.seeds.dropout + start.epoch)
+    network = build_network(plan.network, start.weights, seed=start.seeds.dropout)
     model = OrderedSequential([keras.Input((plan.network.n_features,)), *network.layers])
     model.compile(
         optimizer=make_keras_optimizer(plan.optimizer, plan.learning_rate),
@@ -151,8 +156,11 @@ def _ordered_model(plan: TrainingPlan, data: TrainingData, start: TrainingState)
         metrics=["accuracy"],
     )
     model.optimizer.build(model.trainable_variables)
-    if start.engine == "keras" and start.optimizer_state:
-        for variable, value in zip(model.optimizer.variables, start.optimizer_state, strict=True):
+    # The same rule with other options, such as a momentum, keeps another number of arrays.
+    variables, values = model.optimizer.variables, start.optimizer_state
+    same_rule = (start.engine, start.rule) == ("keras", type(model.optimizer).__name__)
+    if same_rule and len(values) == len(variables):
+        for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
     return model
 
@@ -196,6 +204,23 @@ def _per_step(plan: TrainingPlan, data: TrainingData, start: TrainingState) -> l
             self.step += 1
 
     return [PerStep()]
+
+
+def _dropout_reseeder(start: TrainingState) -> Any:
+    """A callback that makes each epoch's dropout a function of the seed and the epoch alone.
+
+    So a training that goes on drops what it would have dropped without the break.
+    """
+    import keras
+
+    class DropoutReseeder(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            layers = [layer for layer in self.model.layers if hasattr(layer, "seed_generator")]
+            keys = step_keys(start.seeds.dropout, start.epoch + epoch, 1, len(layers))[0]
+            for layer, key in zip(layers, keys, strict=True):
+                layer.seed_generator.state.assign(key)
+
+    return DropoutReseeder()
 
 
 def _recorder(monitor: Monitor, weights_of: Callable[[Any], Weights]) -> Any:

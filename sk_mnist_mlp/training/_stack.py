@@ -95,7 +95,8 @@ def begin_network(plan: TrainingPlan, data: TrainingData) -> Network:
     state = plan.start or TrainingState(
         initial_weights(plan.network, plan.seeds.weights), [], "compiled", plan.seeds
     )
-    slots = state.optimizer_state if state.engine == "compiled" else []
+    goes_on = (state.engine, state.rule) == ("compiled", optimizer.kind)
+    slots = state.optimizer_state if goes_on else []
     average = state.average if plan.averaging is not None else []
     state = replace(
         state,
@@ -103,6 +104,7 @@ def begin_network(plan: TrainingPlan, data: TrainingData) -> Network:
         or [np.zeros_like(w) for w in state.weights for _ in range(optimizer.n_slots)],
         average=average or ([] if plan.averaging is None else list(state.weights)),
         engine="compiled",
+        rule=optimizer.kind,
     )
     callbacks = CallbackRunner(plan, state.weights) if plan.callbacks else None
     n_steps = plan.epochs * -(-len(data.rows) // plan.batch_size)
