@@ -18,6 +18,7 @@ from sk_mnist_mlp._inference import row_blocks
 from sk_mnist_mlp.exceptions import InvalidParameterError
 
 __all__ = [
+    "COMPILED_OPTIMIZERS",
     "check_finite",
     "check_parameters",
     "check_table",
@@ -26,6 +27,10 @@ __all__ = [
     "is_real",
     "parameter_error",
 ]
+
+
+COMPILED_OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
+"""Optimizers that train without Keras, so that their names are known without importing it."""
 
 
 # ----------------------------------------------------------------------------------------------
@@ -97,8 +102,6 @@ def _is_class_weight(value: Any) -> bool:
 
 
 def _is_optimizer(value: Any) -> bool:
-    from sk_mnist_mlp.training._optimizers import COMPILED_OPTIMIZERS
-
     if isinstance(value, str) and value.lower() in COMPILED_OPTIMIZERS:
         return True
     if value is None or isinstance(value, (numbers.Number, Mapping)):

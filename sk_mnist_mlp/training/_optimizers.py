@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["COMPILED_OPTIMIZERS", "OptimizerSpec", "make_keras_optimizer", "optimizer_spec"]
+from sk_mnist_mlp._validation import COMPILED_OPTIMIZERS
 
-COMPILED_OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
-"""Keras names of the rules below."""
+__all__ = ["OptimizerSpec", "make_keras_optimizer", "optimizer_spec"]
 
 _ONLY_KERAS = (
     "amsgrad",
