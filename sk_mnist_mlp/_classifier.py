@@ -489,6 +489,15 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             return replace(state, weights=behind, average=weights)
         return replace(state, weights=weights)
 
+    def __getattr__(self, name: str) -> Any:
+        """Build a Keras object that a model file keeps as plain values, when first asked for."""
+        recorded = vars(self).get("_recorded", {})
+        if name not in recorded:
+            # Raises as Python would, or as the property does that led here.
+            return super().__getattribute__(name)
+        setattr(self, name, recorded[name].build())
+        return vars(self)[name]
+
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         state.pop("_keras_model", None)

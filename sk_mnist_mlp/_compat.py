@@ -10,6 +10,8 @@ __all__ = [
     "DOC_LINK_TEMPLATE",
     "CallbackSupportMixin",
     "open_fit_context",
+    "output_container",
+    "sample_weight_requests",
     "single_task",
     "with_callbacks",
 ]
@@ -75,3 +77,20 @@ def single_task(fit: _Method) -> _Method:
         return fitted
 
     return with_callbacks(fit_as_task)  # type: ignore[return-value]
+
+
+def output_container(transformer: Any) -> str | None:
+    """What ``set_output`` asked of a transformer; None where it was not called."""
+    configured = getattr(transformer, "_sklearn_output_config", {})
+    return configured.get("transform")
+
+
+def sample_weight_requests(estimator: Any) -> dict[str, bool | str]:
+    """What ``set_fit_request`` and its like asked about ``sample_weight``, by method."""
+    routing = estimator.get_metadata_routing()
+    requests = {}
+    for method in ("fit", "partial_fit", "score"):
+        asked = getattr(routing, method).requests.get("sample_weight")
+        if asked is not None:
+            requests[method] = asked
+    return requests

@@ -123,7 +123,7 @@ class ImageFlattener(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         (28, 28)
         """
         images = self._check_images(X, reset=True)
-        _divisor(self.scale, images.dtype)
+        divisor_of(self.scale, images.dtype)
         self.n_features_in_ = math.prod(images.shape[1:])
         self.image_shape_ = _image_shape(images)
         self.image_dtype_ = images.dtype
@@ -167,7 +167,7 @@ class ImageFlattener(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         ((1797, 64), 1.0)
         """
         images = self._check_images(X, reset=False)
-        divisor = _divisor(self.scale, images.dtype)
+        divisor = divisor_of(self.scale, images.dtype)
         if self.scale == "auto":
             _warn_if_dark(images)
         flat = images.reshape(len(images), -1)
@@ -224,7 +224,7 @@ class ImageFlattener(CallbackSupportMixin, TransformerMixin, BaseEstimator):
                 f"ImageFlattener: expected rows of {self.n_features_in_} pixels, got shape "
                 f"{rows.shape}. Pass rows as transform returns them."
             )
-        divisor = _divisor(self.scale, self.image_dtype_)
+        divisor = divisor_of(self.scale, self.image_dtype_)
         # float32 holds pixels of up to 16 bits exactly; wider ones need float64 for the product.
         wide = np.result_type(np.float32, self.image_dtype_)
         if divisor is None:
@@ -334,7 +334,7 @@ def _check_layout(images: NDArray[Any]) -> None:
         )
 
 
-def _divisor(scale: object, dtype: np.dtype[Any]) -> np.float32 | None:
+def divisor_of(scale: object, dtype: np.dtype[Any]) -> np.float32 | None:
     """Return what pixels of `dtype` are divided by, None for nothing, once `scale` is checked."""
     if isinstance(scale, str) and scale == "auto":
         return np.float32(np.iinfo(dtype).max) if dtype.kind in "iu" else None

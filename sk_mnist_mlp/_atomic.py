@@ -1,0 +1,88 @@
+"""Files that are replaced whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from typing import BinaryIO
+
+__all__ = ["replacing"]
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str], *, who: str) -> Iterator[BinaryIO]:
+    """Open a new file that takes the place of ``path`` once everything is written.
+
+    The bytes go to a temporary file in the same folder, which is flushed to the disk and then
+    renamed: a crash, a full disk or a second writer leaves either the old file or the new one,
+    whole. A process killed in between leaves its temporary file, ``.sk_mnist_mlp-*.tmp``, which
+    nobody reads.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        What to replace or make. Through a symbolic link, the file it points to.
+    who : str
+        Name of the function the user called, for errors.
+
+    Yields
+    ------
+    file : binary file
+        Open for writing and seeking.
+
+    Raises
+    ------
+    OSError
+        If there is no such folder, if ``path`` is something else than a file, or if writing fails;
+        the old file is then untouched.
+    """
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
+    _check_place(target, folder, who)
+    temporary = os.path.join(folder, f".sk_mnist_mlp-{secrets.token_hex(8)}.tmp")
+    file = open(temporary, "xb")  # noqa: SIM115 (closed below; only what was opened is removed)
+    try:
+        with file:
+            if os.path.exists(target):
+                shutil.copymode(target, temporary)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(folder)
+
+
+def _check_place(target: str, folder: str, who: str) -> None:
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(
+            errno.ENOENT, f"{who}: expected a folder to write into, got none. Make it first", folder
+        )
+    if os.path.isdir(target):
+        raise IsADirectoryError(
+            errno.EISDIR, f"{who}: expected a file's path, got a folder. Add a name to it", target
+        )
+    if os.path.exists(target) and not os.path.isfile(target):
+        # Renaming over a device or a pipe would replace it.
+        raise OSError(
+            errno.EINVAL,
+            f"{who}: expected a file's path, got a device or pipe. Name a file",
+            target,
+        )
+
+
+def _sync_folder(folder: str) -> None:
+    """Have the disk remember the new name too; where folders cannot be synced, it soon will."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

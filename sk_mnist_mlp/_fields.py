@@ -1,0 +1,149 @@
+"""Checked reading of the JSON records in the package's files, where nothing can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, NoReturn
+
+__all__ = ["Fields", "Refuse", "shown"]
+
+Refuse = Callable[[str, str], NoReturn]
+"""``refuse(expected, got)`` raises what the reader of a file raises for bad contents."""
+
+_MAX_WHOLE = 2**63 - 1
+
+
+def shown(value: Any) -> str:
+    """A value for an error sentence, cut where it would be long.
+
+    Examples
+    --------
+    >>> shown("seven")
+    "'seven'"
+    >>> shown([1, 2, 3])
+    'a list'
+    """
+    if isinstance(value, (dict, list)):
+        return "an object" if isinstance(value, dict) else "a list"
+    if isinstance(value, int) and value.bit_length() > 256:
+        return f"a whole number of {value.bit_length()} bits"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+class Fields:
+    """A JSON object whose fields are taken out one by one, each checked.
+
+    Parameters
+    ----------
+    record : object
+        What should be a dict with string keys, as ``json`` makes them.
+    where : str
+        Its name in error sentences.
+    refuse : callable
+        Called with what was expected and what was found.
+
+    Examples
+    --------
+    >>> def refuse(expected, got):
+    ...     raise ValueError(f"expected {expected}, got {got}")
+    >>> fields = Fields({"epoch": 3, "engine": "keras"}, "state", refuse)
+    >>> fields.whole("epoch"), fields.text("engine")
+    (3, 'keras')
+    >>> fields.close()
+    >>> Fields({"epoch": -1}, "state", refuse).whole("epoch")
+    Traceback (most recent call last):
+    ...
+    ValueError: expected a whole number from 0 on as state.epoch, got -1
+    """
+
+    def __init__(self, record: Any, where: str, refuse: Refuse) -> None:
+        if not isinstance(record, dict):
+            refuse(f"an object as {where}", shown(record))
+        self.where = where
+        self.refuse = refuse
+        self._record = record
+        self._taken: set[str] = set()
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a field."""
+        return name in self._record
+
+    def take(self, name: str) -> Any:
+        """Any value; the caller checks it."""
+        if name not in self._record:
+            self.refuse(f"{self.where}.{name}", "nothing")
+        self._taken.add(name)
+        return self._record[name]
+
+    def fail(self, name: str, expected: str) -> NoReturn:
+        """Refuse the value of a field."""
+        self.refuse(f"{expected} as {self.where}.{name}", shown(self._record[name]))
+
+    def whole(self, name: str, least: int = 0, most: int = _MAX_WHOLE) -> int:
+        """A whole number in ``[least, most]``."""
+        value = self.take(name)
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            limit = f"from {least} on" if most == _MAX_WHOLE else f"from {least} to {most}"
+            self.fail(name, f"a whole number {limit}")
+        return value
+
+    def number(self, name: str) -> float:
+        """A finite number."""
+        value = self.take(name)
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or abs(value) > 1e308:
+            self.fail(name, "a number")
+        return float(value)
+
+    def flag(self, name: str) -> bool:
+        """True or false."""
+        value = self.take(name)
+        if not isinstance(value, bool):
+            self.fail(name, "true or false")
+        return value
+
+    def text(self, name: str, among: Collection[str] | None = None) -> str:
+        """A string, one of those in ``among`` where that is given."""
+        value = self.take(name)
+        if not isinstance(value, str):
+            self.fail(name, "a string")
+        if among is not None and value not in among:
+            self.fail(name, f"one of {', '.join(sorted(among))}")
+        return value
+
+    def items(self, name: str) -> list[Any]:
+        """A list; the caller checks its entries."""
+        value = self.take(name)
+        if not isinstance(value, list):
+            self.fail(name, "a list")
+        return value
+
+    def wholes(self, name: str, least: int = 0, most: int = _MAX_WHOLE) -> list[int]:
+        """A list of whole numbers in ``[least, most]``."""
+        values = self.items(name)
+        for value in values:
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+                self.refuse(f"whole numbers from {least} on as {self.where}.{name}", shown(value))
+        return values
+
+    def texts(self, name: str) -> list[str]:
+        """A list of strings."""
+        values = self.items(name)
+        for value in values:
+            if not isinstance(value, str):
+                self.refuse(f"strings as {self.where}.{name}", shown(value))
+        return values
+
+    def fields(self, name: str) -> Fields:
+        """A nested object."""
+        return Fields(self.take(name), f"{self.where}.{name}", self.refuse)
+
+    def names(self) -> list[str]:
+        """The names of all fields."""
+        return list(self._record)
+
+    def close(self) -> None:
+        """Refuse fields that nobody took: what is not understood must not be passed over."""
+        left = sorted(set(self._record) - self._taken)
+        if left:
+            self.refuse(f"no other field in {self.where}", shown(left[0]))

@@ -1,0 +1,5 @@
+"""Models as files: the project's own format, which holds data and no code."""
+
+from sk_mnist_mlp.persistence._files import load_model, read_manifest, save_model
+
+__all__ = ["load_model", "read_manifest", "save_model"]
