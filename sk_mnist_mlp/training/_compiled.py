@@ -73,6 +73,9 @@ def train_stack(
     except KeyboardInterrupt:
         interrupted = True
         warn_of_interrupt()
+    finally:
+        for network in networks:
+            network.monitor.close()
     return [_finish(network, interrupted) for network in networks]
 
 
@@ -83,7 +86,9 @@ def _run_epochs(networks: list[Network], path: str) -> None:
     if path == "numpy":
         _keep_freed_memory()
     active = networks
-    with single_blas_thread if path == "numpy" else contextlib.nullcontext():
+    # What overflows shows in the loss, of which the monitor warns once.
+    quiet = np.errstate(divide="ignore", invalid="ignore", over="ignore")
+    with single_blas_thread if path == "numpy" else contextlib.nullcontext(), quiet:
         while active := [network for network in active if network.wants_more]:
             _run_epoch(active, path)
 
@@ -139,7 +144,6 @@ def _finish(network: Network, interrupted: bool) -> TrainingResult:
     weights = network.prediction_weights
     if network.callbacks:
         weights = network.callbacks.end(weights) or weights
-    network.monitor.close()
     weights = network.monitor.best_weights or weights
     if not network.state.average:
         network.state.weights = weights
