@@ -22,8 +22,8 @@ _UNKNOWN_SLOTS = 3
 _UNLIMITED = 1 << 60
 
 
-def bytes_needed(plan: TrainingPlan) -> int:
-    """Estimate the memory a training takes at its peak, beside the data.
+def bytes_needed(plan: TrainingPlan, n_rows: int) -> int:
+    """Estimate the memory a training on ``n_rows`` rows takes at its peak, beside the data.
 
     Counted are the weights and moments before and after a step, the gradient with the update's
     temporary arrays, and every layer's activations for a batch, forward and backward. Measured
@@ -33,7 +33,7 @@ def bytes_needed(plan: TrainingPlan) -> int:
     n_slots = _UNKNOWN_SLOTS if spec is None else spec.n_slots
     itemsize = np.dtype(plan.network.dtype).itemsize
     n_copies = 3 * (1 + n_slots) + 6
-    n_activations = 6 * plan.batch_size * sum(plan.network.layer_widths)
+    n_activations = 6 * min(plan.batch_size, n_rows) * sum(plan.network.layer_widths)
     return itemsize * (n_copies * plan.network.n_parameters + n_activations)
 
 
@@ -45,7 +45,7 @@ def bytes_available() -> int | None:
     return min(free, *_cgroup_free())
 
 
-def check_memory(plan: TrainingPlan) -> None:
+def check_memory(plan: TrainingPlan, n_rows: int) -> None:
     """Refuse a network too wide for this machine.
 
     Raises
@@ -54,7 +54,7 @@ def check_memory(plan: TrainingPlan) -> None:
         Before anything is allocated, so that a search scores the candidate by ``error_score`` and
         goes on.
     """
-    needed, available = bytes_needed(plan), bytes_available()
+    needed, available = bytes_needed(plan, n_rows), bytes_available()
     if available is not None and needed > available:
         network = plan.network
         raise MemoryError(
