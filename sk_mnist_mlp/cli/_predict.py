@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sk_mnist_mlp.cli._arguments import PROGRAM
 from sk_mnist_mlp.cli._errors import describe_error
-from sk_mnist_mlp.cli._models import images_for
+from sk_mnist_mlp.cli._models import classifier_of, images_for
 from sk_mnist_mlp.exceptions import DataFileError
 
 __all__ = ["add_parser"]
@@ -89,7 +89,7 @@ class _Answer:
 
 
 def _answer(model: Any, path: str) -> Iterator[_Answer]:
-    images, is_picture = _read_images(path)
+    images, is_picture = _read_images(path, classifier_of(model).n_features_in_)
     if not len(images):
         return
     probabilities = model.predict_proba(images_for(model, images))
@@ -100,12 +100,19 @@ def _answer(model: Any, path: str) -> Iterator[_Answer]:
         yield _Answer(path, shown, label, dict(zip(names, row, strict=True)))
 
 
-def _read_images(path: str) -> tuple[NDArray[Any], bool]:
+def _read_images(path: str, n_features: int) -> tuple[NDArray[Any], bool]:
     """Read one file, whatever its kind, which its first bytes tell.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+    n_features : int
+        Pixels that the model reads: they tell a table of flat images from one image.
 
     Returns
     -------
-    images : ndarray of shape (n, height, width)
+    images : ndarray of shape (n, height, width) or (n, n_features)
         All images of the file.
     is_picture : bool
         Whether the file is one picture and no array of images.
@@ -113,11 +120,11 @@ def _read_images(path: str) -> tuple[NDArray[Any], bool]:
     with open(path, "rb") as file:
         head = file.read(6)
     if head == _NPY_MAGIC:
-        return _as_images(_read_npy(path), path), False
+        return _as_images(_read_npy(path), path, n_features), False
     if head[:2] == _GZIP_MAGIC or (head[:2] == b"\0\0" and head[2:3] and head[2] in _IDX_TYPES):
         from sk_mnist_mlp.datasets import load_idx
 
-        return _as_images(load_idx(path), path), False
+        return _as_images(load_idx(path), path, n_features), False
     from sk_mnist_mlp.datasets._images import load_image
 
     return load_image(path)[np.newaxis], True
@@ -128,19 +135,23 @@ def _read_npy(path: str) -> NDArray[Any]:
         # Mapped: a header that promises more than the file holds allocates nothing. Never
         # unpickled: an array of objects is refused.
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except OSError:
+        raise
+    # The header is Python source, whose parser fails in a dozen ways when it is damaged.
+    except Exception as error:
         raise DataFileError(
             f"expected {path!r} to be a sound .npy file of numbers, got one that is not "
             f"({str(error).rstrip('.')}). Write it again with numpy.save."
         ) from error
 
 
-def _as_images(array: NDArray[Any], path: str) -> NDArray[Any]:
-    """One image or many, perhaps with an axis for the one channel, as (n, height, width)."""
-    images = array[np.newaxis] if array.ndim == 2 else array
+def _as_images(array: NDArray[Any], path: str, n_features: int) -> NDArray[Any]:
+    """One image or many, perhaps flat, perhaps with an axis for the one channel."""
+    is_flat = array.ndim == 2 and array.shape[1] == n_features
+    images = array[np.newaxis] if array.ndim == 2 and not is_flat else array
     if images.ndim == 4 and images.shape[3] == 1:
         images = images[..., 0]
-    if images.ndim != 3 or images.dtype.kind not in "biuf":
+    if images.ndim != (2 if is_flat else 3) or images.dtype.kind not in "biuf":
         raise DataFileError(
             f"expected {path!r} to hold images of shape (n, height, width), got {array.dtype} of "
             f"shape {array.shape}. Give the file of the images, not of the labels."

@@ -1,0 +1,270 @@
+"""`sk-mnist-mlp predict` and `export`: a kept model at work."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sk_mnist_mlp.cli import main
+from sk_mnist_mlp.datasets import load_mnist
+from sk_mnist_mlp.persistence import load_model
+
+
+@pytest.fixture(scope="module")
+def test_digits():
+    """MNIST's first two hundred test images and their labels."""
+    _, X_test, _, y_test = load_mnist(return_splits=True)
+    return X_test[:200], y_test[:200]
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    """A model that knows most digits, trained by the command."""
+    folder = tmp_path_factory.mktemp("model")
+    X_train, X_test, y_train, y_test = load_mnist(return_splits=True)
+    data = folder / "mnist.npz"
+    np.savez(data, x_train=X_train[:12000], y_train=y_train[:12000], x_test=X_test, y_test=y_test)
+    path = str(folder / "model.skmlp")
+    options = ["--epochs", "5", "--hidden-units", "128", "--dropout", "0.1"]
+    assert main(["train", "--data", str(data), "--output", path, *options]) == 0
+    return path
+
+
+def write_idx(array, path):
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+    path.write_bytes(header + array.tobytes())
+    return path
+
+
+def objects(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+# ----------------------------------------------------------------------------------------------
+# Pictures
+
+
+@pytest.mark.parametrize("dark_on_light", [False, True])
+def test_pictures_of_any_size(model_file, test_digits, tmp_path, dark_on_light, capsys):
+    """Digits drawn large, off the middle, dark or light, are named as well as MNIST's own."""
+    images, labels = test_digits
+    rng = np.random.default_rng(0)
+    paths = []
+    for i, image in enumerate(images):
+        size = 28 * int(rng.integers(2, 9))
+        canvas = Image.new("L", (size + 80, size + 60), 0)
+        drawn = Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC)
+        canvas.paste(drawn, (int(rng.integers(80)), int(rng.integers(60))))
+        if dark_on_light:
+            canvas = canvas.point(lambda level: 240 - level * 0.8)
+        paths.append(str(tmp_path / f"{i}.png"))
+        canvas.save(paths[-1])
+    assert main(["predict", model_file, "--json", *paths]) == 0
+    answers = objects(capsys.readouterr().out)
+    assert [answer["file"] for answer in answers] == paths
+    accuracy = np.mean([a["label"] == label for a, label in zip(answers, labels, strict=True)])
+    assert accuracy >= load_model(model_file).score(images, labels) - 0.02
+
+
+def test_text_for_people(model_file, test_digits, tmp_path, capsys):
+    """For people a line names the file, the digit and its probability."""
+    path = str(tmp_path / "digit.png")
+    Image.fromarray(test_digits[0][0]).save(path)
+    assert main(["predict", model_file, path]) == 0
+    name, label, probability = capsys.readouterr().out.split()
+    assert (name, label) == (path, str(test_digits[1][0]))
+    assert 0.5 < float(probability.rstrip("%")) / 100 <= 1
+
+
+# ----------------------------------------------------------------------------------------------
+# Arrays
+
+
+@pytest.mark.parametrize("kind", ["idx", "idx.gz", "npy", "npy flat", "npy channel", "npy float"])
+def test_arrays_are_taken_as_they_are(model_file, test_digits, tmp_path, kind, capsys):
+    """IDX and .npy files of images give what the model says of those very images."""
+    import gzip
+
+    images = test_digits[0][:50]
+    path = tmp_path / kind.replace(" ", ".")
+    if kind == "idx":
+        write_idx(images, path)
+    elif kind == "idx.gz":
+        path.write_bytes(gzip.compress(write_idx(images, tmp_path / "x").read_bytes()))
+    else:
+        forms = {
+            "npy": images,
+            "npy flat": images.reshape(50, 784),
+            "npy channel": images[..., None],
+            "npy float": images / np.float32(255),
+        }
+        with open(path, "wb") as file:
+            np.save(file, forms[kind])
+    assert main(["predict", model_file, "--json", str(path)]) == 0
+    answers = objects(capsys.readouterr().out)
+    model = load_model(model_file)
+    assert [answer["index"] for answer in answers] == list(range(50))
+    assert [answer["label"] for answer in answers] == model.predict(images).tolist()
+    probabilities = [list(answer["probabilities"].values()) for answer in answers]
+    np.testing.assert_allclose(probabilities, model.predict_proba(images), atol=1e-6)
+    assert all(
+        answer["probability"] == max(p) for answer, p in zip(answers, probabilities, strict=True)
+    )
+
+
+def test_one_image_as_array(model_file, test_digits, tmp_path, capsys):
+    """An array of one image without an axis for many is one image."""
+    np.save(tmp_path / "one.npy", test_digits[0][0])
+    assert main(["predict", model_file, str(tmp_path / "one.npy")]) == 0
+    assert capsys.readouterr().out.split()[:2] == [
+        f"{tmp_path / 'one.npy'}[0]",
+        str(test_digits[1][0]),
+    ]
+
+
+def test_no_images(model_file, tmp_path, capsys):
+    """An array of no images is no error, and no line."""
+    np.save(tmp_path / "none.npy", np.zeros((0, 28, 28), np.uint8))
+    assert main(["predict", model_file, str(tmp_path / "none.npy")]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_labels_of_any_kind(test_digits, tmp_path, capsys):
+    """A model of words answers in words."""
+    from sk_mnist_mlp import MLPDigitClassifier
+    from sk_mnist_mlp.persistence import save_model
+
+    images, labels = test_digits
+    words = np.where(labels % 2, "odd", "even")
+    flat = images.reshape(200, 784) / 255
+    model = MLPDigitClassifier(hidden_units=16, epochs=5, random_state=0).fit(flat, words)
+    save_model(model, tmp_path / "parity.skmlp")
+    np.save(tmp_path / "x.npy", images[:3])
+    assert main(["predict", str(tmp_path / "parity.skmlp"), "--json", str(tmp_path / "x.npy")]) == 0
+    answers = objects(capsys.readouterr().out)
+    assert [answer["label"] for answer in answers] == model.predict(flat[:3]).tolist()
+    assert list(answers[0]["probabilities"]) == ["even", "odd"]
+
+
+# ----------------------------------------------------------------------------------------------
+# Files that cannot be read
+
+
+def test_bad_files_are_told_and_left_out(model_file, test_digits, tmp_path, capsys):
+    """Each bad file is one line on standard error; the good ones are answered; status 1."""
+    good = str(tmp_path / "good.png")
+    Image.fromarray(test_digits[0][0]).save(good)
+    bad = {name: str(tmp_path / name) for name in ("none.png", "text.png", "labels", "obj.npy")}
+    (tmp_path / "text.png").write_text("seven")
+    write_idx(np.arange(10, dtype=np.uint8), tmp_path / "labels")
+    np.save(bad["obj.npy"], np.array([{}, []], dtype=object), allow_pickle=True)
+    small = str(tmp_path / "small.npy")
+    np.save(small, np.zeros((3, 8, 8), np.uint8))
+    lying = tmp_path / "lying.npy"
+    np.save(lying, np.zeros((1, 28, 28), np.uint8))
+    lying.write_bytes(
+        lying.read_bytes().replace(b"(1, 28", b"(9000000, 28").replace(b" " * 6, b"", 1)
+    )
+    assert main(["predict", model_file, *bad.values(), small, str(lying), str(tmp_path), good]) == 1
+    captured = capsys.readouterr()
+    errors = captured.err.splitlines()
+    assert captured.out.split()[:2] == [good, str(test_digits[1][0])]
+    assert len(errors) == 7
+    assert all(line.startswith("sk-mnist-mlp predict: ") for line in errors)
+    assert errors[0] == (
+        f"sk-mnist-mlp predict: expected to use '{bad['none.png']}', got: No such file or "
+        "directory. Check the path and its permissions."
+    )
+    assert errors[2] == (
+        f"sk-mnist-mlp predict: expected '{bad['labels']}' to hold images of shape (n, height, "
+        "width), got uint8 of shape (10,). Give the file of the images, not of the labels."
+    )
+    assert f"expected '{bad['obj.npy']}' to be a sound .npy file of numbers, got" in errors[3]
+    assert errors[4] == (
+        "sk-mnist-mlp predict: expected images of 784 pixels as the model was trained on, got 64 "
+        "(8x8). Use a model trained on images of that size."
+    )
+    assert f"expected '{lying}' to be a sound .npy file of numbers, got" in errors[5]
+
+
+def test_damaged_arrays(model_file, tmp_path, capsys):
+    """A .npy file cut off anywhere or with bits flipped ends in answers or in one line each."""
+    np.save(tmp_path / "x.npy", np.arange(784, dtype=np.uint8).reshape(1, 28, 28))
+    whole = (tmp_path / "x.npy").read_bytes()
+    rng = np.random.default_rng(0)
+    path = tmp_path / "damaged.npy"
+    cases = [whole[:n] for n in range(0, len(whole), 7)]
+    for _ in range(150):
+        damaged = bytearray(whole)
+        damaged[rng.integers(128)] ^= 1 << rng.integers(8)
+        cases.append(bytes(damaged))
+    for contents in cases:
+        path.write_bytes(contents)
+        status = main(["predict", model_file, str(path)])
+        error = capsys.readouterr().err
+        assert (status, error.count("\n")) in [(0, 0), (1, 1)], error
+
+
+# ----------------------------------------------------------------------------------------------
+# export
+
+
+@pytest.mark.timeout(120)
+def test_export_onnx(model_file, test_digits, tmp_path, capsys):
+    """The ONNX file names the same digits from the same images."""
+    import onnxruntime
+
+    output = str(tmp_path / "model.onnx")
+    assert main(["export", model_file, "--format", "onnx", "--output", output]) == 0
+    assert capsys.readouterr().out.startswith(f"Exported        {output} (")
+    session = onnxruntime.InferenceSession(output)
+    images = test_digits[0]
+    labels = session.run(None, {session.get_inputs()[0].name: images})[0]
+    np.testing.assert_array_equal(labels, load_model(model_file).predict(images))
+
+
+@pytest.mark.timeout(120)
+def test_export_keras(model_file, test_digits, tmp_path):
+    """The Keras file, beside the model by default, is a network of equal predictions."""
+    import keras
+
+    copy = tmp_path / "model.skmlp"
+    copy.write_bytes(Path(model_file).read_bytes())
+    assert main(["export", str(copy), "--format", "keras"]) == 0
+    network = keras.saving.load_model(tmp_path / "model.keras")
+    images = test_digits[0]
+    probabilities = network.predict(images.reshape(len(images), 784) / np.float32(255), verbose=0)
+    np.testing.assert_allclose(
+        probabilities, load_model(model_file).predict_proba(images), atol=1e-5
+    )
+
+
+def test_export_safetensors(model_file, tmp_path):
+    """The safetensors file holds the weights, bit for bit."""
+    from safetensors.numpy import load_file
+
+    output = str(tmp_path / "model.safetensors")
+    assert main(["export", model_file, "--format", "safetensors", "--output", output]) == 0
+    kept = load_file(output).values()
+    classifier = load_model(model_file)[-1]
+    weights = [*classifier.coefs_, *classifier.intercepts_]
+    assert {w.tobytes() for w in weights} <= {array.tobytes() for array in kept}
+
+
+@pytest.mark.parametrize("kind", ["onnx", "safetensors"])
+def test_export_without_the_package(model_file, tmp_path, monkeypatch, kind, capsys):
+    """Without the optional package one line says what to install, and nothing is written."""
+    monkeypatch.setitem(
+        sys.modules, {"onnx": "onnx", "safetensors": "safetensors.numpy"}[kind], None
+    )
+    output = tmp_path / "model.out"
+    assert main(["export", model_file, "--format", kind, "--output", str(output)]) == 1
+    error = capsys.readouterr().err
+    assert error == (
+        f"sk-mnist-mlp export: to_{kind}: expected the package '{kind}', got none. "
+        f'Install it: pip install "sk_mnist_mlp[{kind}]".\n'
+    )
+    assert not output.exists()
