@@ -58,7 +58,8 @@ def train_with_keras(plan: TrainingPlan, data: TrainingData) -> TrainingResult:
     if start is None:
         start = TrainingState(initial_weights(plan.network, plan.seeds.weights), [], "", plan.seeds)
     monitor = Monitor(plan, data)
-    model = _ordered_model(plan, data, start)
+    rows = _ordered_rows(plan, data, start)
+    model = _make_model(plan, start, rows)
     per_step = _per_step(plan, data, start)
 
     def weights_of(model: Any) -> Weights:
@@ -73,7 +74,7 @@ def train_with_keras(plan: TrainingPlan, data: TrainingData) -> TrainingResult:
         epochs=plan.epochs,
         callbacks=[
             *per_step,
-            _dropout_reseeder(start),
+            _epoch_starter(start, rows),
             _recorder(monitor, weights_of),
             *plan.callbacks,
         ],
@@ -104,17 +105,19 @@ def train_with_keras(plan: TrainingPlan, data: TrainingData) -> TrainingResult:
     return TrainingResult(weights, state, monitor.history, interrupted)
 
 
-def _ordered_model(plan: TrainingPlan, data: TrainingData, start: TrainingState) -> Any:
-    """A compiled Keras model that visits rows in our order: Keras's own comes from global state."""
+def _ordered_rows(plan: TrainingPlan, data: TrainingData, start: TrainingState) -> Any:
+    """The batches of an epoch as a Keras dataset in our order: Keras's own is global state's."""
     import keras
 
     class OrderedRows(keras.utils.PyDataset):
-        """The batches of an epoch, gathered from the data when asked for."""
-
         def __init__(self) -> None:
             super().__init__()
-            self.epoch, self.n_steps = start.epoch, start.step
-            self.on_epoch_begin()
+            self.visit(0)
+
+        def visit(self, epoch: int) -> None:
+            """Turn to an epoch of this call."""
+            self.order = row_order(data.rows, start.seeds.order, start.epoch + epoch)
+            self.first_step = start.step + epoch * len(self)
 
         def __len__(self) -> int:
             return -(-len(data.rows) // plan.batch_size)
@@ -124,27 +127,37 @@ def _ordered_model(plan: TrainingPlan, data: TrainingData, start: TrainingState)
             rows = self.order[begin : begin + plan.batch_size]
             dtype = plan.network.dtype
             hot = np.eye(plan.network.n_classes, dtype=dtype)[data.labels[rows]]
-            x = _distorted(plan, start, np.asarray(data.X[rows], dtype), self.n_steps + batch)
+            x = _distorted(plan, start, np.asarray(data.X[rows], dtype), self.first_step + batch)
             if data.sample_weight is None:
                 return x, hot
             return x, hot, data.sample_weight[rows].astype(dtype)
 
-        def on_epoch_begin(self) -> None:
-            self.order = row_order(data.rows, start.seeds.order, self.epoch)
+    return OrderedRows()
 
-        def on_epoch_end(self) -> None:
-            self.epoch += 1
-            self.n_steps += len(self)
+
+def _make_model(plan: TrainingPlan, start: TrainingState, rows: Any) -> Any:
+    """A compiled Keras model that trains on these rows, whatever it is given."""
+    import keras
 
     class OrderedSequential(keras.Sequential):
-        """A network whose ``fit`` takes row numbers."""
-
         def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
             kwargs = {name: kwargs[name] for name in ("epochs", "callbacks", "verbose")}
-            return super().fit(OrderedRows(), shuffle=False, **kwargs)
+            return super().fit(rows, shuffle=False, **kwargs)
 
-    network = build_network(plan.network, start.weights, seed=start.seeds.dropout)
-    model = OrderedSequential([keras.Input((plan.network.n_features,)), *network.layers])
+        def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
+            # Added here, as Keras fails to add a regularizer's float64 to its float32 loss. The
+            # gradients keep their precision, whatever dtype the loss is shown in.
+            loss = super().compute_loss(*args, **kwargs)
+            if not plan.network.l2:
+                return loss
+            kernels = [layer.kernel for layer in self.layers if hasattr(layer, "kernel")]
+            squares = sum(keras.ops.sum(keras.ops.square(kernel)) for kernel in kernels)
+            return loss + keras.ops.cast(plan.network.l2 * squares, loss.dtype)
+
+    spec = replace(plan.network, l2=0.0)
+    network = build_network(spec, start.weights, seed=start.seeds.dropout)
+    inputs = keras.Input((plan.network.n_features,), dtype=plan.network.dtype)
+    model = OrderedSequential([inputs, *network.layers])
     model.compile(
         optimizer=make_keras_optimizer(plan.optimizer, plan.learning_rate),
         loss=keras.losses.CategoricalCrossentropy(
@@ -206,21 +219,22 @@ def _per_step(plan: TrainingPlan, data: TrainingData, start: TrainingState) -> l
     return [PerStep()]
 
 
-def _dropout_reseeder(start: TrainingState) -> Any:
-    """A callback that makes each epoch's dropout a function of the seed and the epoch alone.
+def _epoch_starter(start: TrainingState, rows: Any) -> Any:
+    """A callback that makes each epoch's order and dropout a function of seed and epoch alone.
 
-    So a training that goes on drops what it would have dropped without the break.
+    So a training that goes on does what it would have done without the break.
     """
     import keras
 
-    class DropoutReseeder(keras.callbacks.Callback):
+    class EpochStarter(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            rows.visit(epoch)
             layers = [layer for layer in self.model.layers if hasattr(layer, "seed_generator")]
             keys = step_keys(start.seeds.dropout, start.epoch + epoch, 1, len(layers))[0]
             for layer, key in zip(layers, keys, strict=True):
                 layer.seed_generator.state.assign(key)
 
-    return DropoutReseeder()
+    return EpochStarter()
 
 
 def _recorder(monitor: Monitor, weights_of: Callable[[Any], Weights]) -> Any:
