@@ -29,8 +29,8 @@ def needs_batches(callback: Any) -> bool:
     if isinstance(callback, keras.callbacks.ModelCheckpoint):
         return callback.save_freq != "epoch"
     if isinstance(callback, keras.callbacks.TensorBoard):
-        profiles = bool(callback.profile_batch)
-        return callback.update_freq != "epoch" or profiles
+        profiles = getattr(callback, "_should_trace", False)  # Keras keeps no public trace of it
+        return callback.update_freq != "epoch" or profiles or callback.write_steps_per_second
     return any(
         name in vars(callback)  # LambdaCallback hangs its hooks on the instance
         or getattr(type(callback), name, None) is not getattr(keras.callbacks.Callback, name, None)
@@ -58,6 +58,8 @@ class CallbackRunner:
             make_keras_optimizer(plan.optimizer, plan.learning_rate),
             keras.losses.CategoricalCrossentropy(label_smoothing=plan.label_smoothing),
         )
+        # A checkpoint holds the optimizer too, and loads without complaint only if it is built.
+        self._model.optimizer.build(self._model.trainable_variables)
         self._model.stop_training = False
         self._first_rate = float(self._model.optimizer.learning_rate)
         self._callbacks = keras.callbacks.CallbackList(
