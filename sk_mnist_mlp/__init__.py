@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sk_mnist_mlp._classifier import MLPDigitClassifier
+    from sk_mnist_mlp._distortion import RandomDistortion
     from sk_mnist_mlp._flatten import ImageFlattener
     from sk_mnist_mlp.persistence import load_model, save_model
 
-__all__ = ["ImageFlattener", "MLPDigitClassifier", "load_model", "save_model"]
+__all__ = ["ImageFlattener", "MLPDigitClassifier", "RandomDistortion", "load_model", "save_model"]
 __version__ = "0.1.0"
 
 _HOMES = {
     "ImageFlattener": "sk_mnist_mlp._flatten",
     "MLPDigitClassifier": "sk_mnist_mlp._classifier",
+    "RandomDistortion": "sk_mnist_mlp._distortion",
     "load_model": "sk_mnist_mlp.persistence",
     "save_model": "sk_mnist_mlp.persistence",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import numbers
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sk_mnist_mlp._compat import DOC_LINK_TEMPLATE, CallbackSupportMixin, with_callbacks
+from sk_mnist_mlp._distortion import augmentation_plan
 from sk_mnist_mlp._epoch_tasks import EpochTasks
 from sk_mnist_mlp._inference import forward, log_softmax, most_probable, softmax
 from sk_mnist_mlp._labels import (
@@ -34,6 +36,7 @@ from sk_mnist_mlp._validation import (
     check_table,
     clear_sentences,
 )
+from sk_mnist_mlp.exceptions import InvalidParameterError
 from sk_mnist_mlp.training._chance import stratified_holdout
 from sk_mnist_mlp.training._engines import choose_engine, train
 from sk_mnist_mlp.training._memory import check_memory
@@ -80,6 +83,16 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         fast engine.
     learning_rate : float, default=0.001
         Above 0. An optimizer given as an instance brings its own.
+    learning_rate_schedule : str, keras.optimizers.schedules.LearningRateSchedule or None, \
+            default=None
+        How the rate changes from step to step over one call of ``fit``. ``"cosine"``: up in a
+        straight line over the first 5 % of the steps, then down half a cosine to zero
+        (Loshchilov and Hutter 2017). ``"one_cycle"``: from 1/25 of the rate up over the first
+        30 %, then down half a cosine to 1/10,000 (Smith and Topin 2018). A Keras schedule gives
+        the rates itself, by the number of steps since the first of all.
+    weight_averaging : float or None, default=None
+        Momentum of an exponential average of the weights over the steps, in [0, 1), which is used
+        for prediction in place of the last step's weights (Polyak and Juditsky 1992).
     l2 : float, default=0.0
         Weight of the sum of squared kernel entries in the loss, 0 or more.
     label_smoothing : float, default=0.0
@@ -88,6 +101,12 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Rows a step, at most.
     epochs : int, default=20
         Passes over the training rows.
+    augmentation : RandomDistortion or None, default=None
+        How to distort the images of each step, in training only: every image by a distortion of
+        its own, drawn anew in every epoch.
+    image_shape : (height, width), (height, width, channels) or None, default=None
+        Of the images in the rows, pixel by pixel, row by row. None: square, of one channel. Only
+        with ``augmentation``.
     early_stopping : bool, default=False
         Whether to hold out ``validation_fraction`` of the rows, stop when their accuracy has not
         risen by ``tol`` for ``n_epochs_no_change`` epochs, and keep the best epoch's weights.
@@ -110,8 +129,8 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         ``"compiled"`` is this package's own, ``"keras"`` is ``keras.Model.fit``; ``"auto"`` takes
         the first wherever it can train what is asked for.
     random_state : int, RandomState instance or None, default=None
-        Decides first weights, row order, dropout and held-out rows. An int makes every ``fit``
-        the same, bit for bit.
+        Decides first weights, row order, dropout, distortions and held-out rows. An int makes
+        every ``fit`` the same, bit for bit.
     verbose : int, default=0
         0: silent. 1: a line an epoch. 2: a live bar, where somebody watches.
 
@@ -140,6 +159,8 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     See Also
     --------
     sk_mnist_mlp.ImageFlattener : Turns images into the rows this classifier reads.
+    sk_mnist_mlp.RandomDistortion : What ``augmentation`` takes.
+    sk_mnist_mlp.make_digit_pipeline : Parameters that are known to do well, by one word.
     sklearn.neural_network.MLPClassifier : scikit-learn's own, without dropout.
 
     Notes
@@ -150,7 +171,11 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     References
     ----------
     Srivastava et al. (2014), Dropout: a simple way to prevent neural networks from overfitting,
-    JMLR 15. Kingma and Ba (2015), Adam: A method for stochastic optimization, ICLR.
+    JMLR 15. Kingma and Ba (2015), Adam: A method for stochastic optimization, ICLR. Loshchilov and
+    Hutter (2017), SGDR: Stochastic gradient descent with warm restarts, ICLR. Smith and Topin
+    (2018), Super-convergence, arXiv:1708.07120. Polyak and Juditsky (1992), Acceleration of
+    stochastic approximation by averaging, SIAM J. Control Optim. 30. Gal and Ghahramani (2016),
+    Dropout as a Bayesian approximation, ICML.
 
     Examples
     --------
@@ -173,10 +198,14 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         activation: str = "relu",
         optimizer: Any = "adam",
         learning_rate: float = 0.001,
+        learning_rate_schedule: Any = None,
+        weight_averaging: float | None = None,
         l2: float = 0.0,
         label_smoothing: float = 0.0,
         batch_size: int = 128,
         epochs: int = 20,
+        augmentation: Any = None,
+        image_shape: Sequence[int] | None = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_epochs_no_change: int = 10,
@@ -194,10 +223,14 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.activation = activation
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
+        self.weight_averaging = weight_averaging
         self.l2 = l2
         self.label_smoothing = label_smoothing
         self.batch_size = batch_size
         self.epochs = epochs
+        self.augmentation = augmentation
+        self.image_shape = image_shape
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_epochs_no_change = n_epochs_no_change
@@ -372,6 +405,10 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             l2=float(self.l2),
             dtype=self.dtype,
         )
+        distortion, image_shape = augmentation_plan(
+            _NAME, self.augmentation, self.image_shape, n_features
+        )
+        self._check_schedule(partial=partial)
         stops_early = self.early_stopping and not partial
         return TrainingPlan(
             network,
@@ -386,7 +423,29 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             int(self.verbose),
             start,
             planned_epochs=int(self.epochs),
+            schedule=self.learning_rate_schedule,
+            averaging=None if self.weight_averaging is None else float(self.weight_averaging),
+            distortion=distortion,
+            image_shape=image_shape,
         )
+
+    def _check_schedule(self, *, partial: bool) -> None:
+        schedule = self.learning_rate_schedule
+        if partial and isinstance(schedule, str):
+            raise InvalidParameterError(
+                f"{_NAME}: expected learning_rate_schedule to be None or a Keras schedule in "
+                f"partial_fit, which knows no last epoch, got {schedule!r}. Call fit instead, or "
+                "set learning_rate_schedule=None."
+            )
+        if schedule is None or isinstance(self.optimizer, str):
+            return
+        rate = self.optimizer.get_config().get("learning_rate", 0.0)
+        if not isinstance(rate, numbers.Real):
+            raise InvalidParameterError(
+                f"{_NAME}: expected one learning rate schedule, got learning_rate_schedule="
+                f"{schedule!r} and an optimizer with a schedule of its own. Give the optimizer a "
+                "number as learning_rate, or set learning_rate_schedule=None."
+            )
 
     def _make_data(
         self,

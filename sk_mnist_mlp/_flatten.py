@@ -231,7 +231,7 @@ class ImageFlattener(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             pixels = rows.astype(wide, copy=False)
         else:
             pixels = np.multiply(rows, divisor, dtype=wide)
-        return _cast(pixels, self.image_dtype_).reshape(len(rows), *self.image_shape_)
+        return cast_pixels(pixels, self.image_dtype_).reshape(len(rows), *self.image_shape_)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
         """Name the columns of the output after the place of the pixel.
@@ -380,7 +380,7 @@ def _warn_if_dark(images: NDArray[Any]) -> None:
         )
 
 
-def _cast(pixels: NDArray[np.floating[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:
+def cast_pixels(pixels: NDArray[np.floating[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Cast floats to `dtype`, rounding and clipping where it holds no fractions."""
     if dtype.kind == "f":
         return pixels.astype(dtype, copy=False)

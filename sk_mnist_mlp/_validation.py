@@ -19,6 +19,7 @@ from sk_mnist_mlp.exceptions import InvalidParameterError
 
 __all__ = [
     "COMPILED_OPTIMIZERS",
+    "SCHEDULES",
     "check_finite",
     "check_parameters",
     "check_table",
@@ -31,6 +32,9 @@ __all__ = [
 
 COMPILED_OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
 """Optimizers that train without Keras, so that their names are known without importing it."""
+
+SCHEDULES = ("cosine", "one_cycle")
+"""Named learning rate schedules; see :mod:`sk_mnist_mlp.training._schedules`."""
 
 
 # ----------------------------------------------------------------------------------------------
@@ -129,6 +133,20 @@ def _is_callbacks(value: Any) -> bool:
     return all(isinstance(callback, keras.callbacks.Callback) for callback in value)
 
 
+def _is_schedule(value: Any) -> bool:
+    if value is None or isinstance(value, str):
+        return value is None or value in SCHEDULES
+    if isinstance(value, (numbers.Number, Sequence, Mapping)):
+        return False
+    import keras
+
+    return isinstance(value, keras.optimizers.schedules.LearningRateSchedule)
+
+
+def _is_image_shape(value: Any) -> bool:
+    return value is None or (not is_integer(value) and _is_widths(value) and len(value) in (2, 3))
+
+
 def _is_random_state(value: Any) -> bool:
     if value is None or value is np.random or isinstance(value, np.random.RandomState):
         return True
@@ -179,8 +197,23 @@ CLASSIFIER_RULES: dict[str, Rule] = {
         'Use "adam", "adamw", "sgd", "rmsprop" or keras.optimizers.SGD(0.1, momentum=0.9).',
     ),
     "learning_rate": Rule(_positive, "a number above 0", "The tutorial's Adam uses 0.001."),
+    "learning_rate_schedule": Rule(
+        _is_schedule,
+        f"None, one of {', '.join(SCHEDULES)}, or a Keras LearningRateSchedule",
+        'Use "cosine" to warm up and then decay to zero by the last epoch.',
+    ),
     "l2": Rule(_not_negative, "a number of 0 or more", "Use 0 for no penalty."),
     "label_smoothing": Rule(_fraction, "a number in [0, 1)", "Use 0 for none; 0.1 is usual."),
+    "weight_averaging": Rule(
+        lambda value: value is None or _fraction(value),
+        "None or a number in [0, 1)",
+        "It is the average's momentum: 0.999 averages over about 1,000 steps.",
+    ),
+    "image_shape": Rule(
+        _is_image_shape,
+        "None, (height, width) or (height, width, channels)",
+        "Use None for square images of one channel.",
+    ),
     "batch_size": Rule(_count, "a whole number of 1 or more", "The tutorial uses 128 rows a step."),
     "epochs": Rule(_count, "a whole number of 1 or more", "The tutorial uses 20."),
     "early_stopping": Rule(is_flag, "True or False", "Use False to train all epochs."),

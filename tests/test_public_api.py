@@ -11,7 +11,7 @@ import pytest
 
 import sk_mnist_mlp
 
-PROMISED = ["ImageFlattener", "MLPDigitClassifier", "load_model", "save_model"]
+PROMISED = ["ImageFlattener", "MLPDigitClassifier", "RandomDistortion", "load_model", "save_model"]
 HEAVY = {"keras", "matplotlib", "scikeras", "tensorflow"}
 
 

@@ -11,10 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SCHEDULES", "averaging_shares", "schedule_factors", "schedule_rates"]
-
-SCHEDULES = ("cosine", "one_cycle")
-"""Names that ``learning_rate_schedule=`` accepts."""
+__all__ = ["averaging_shares", "schedule_factors", "schedule_rates"]
 
 
 def schedule_factors(schedule: str | None, n_steps: int) -> NDArray[np.float64]:
