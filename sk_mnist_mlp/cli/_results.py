@@ -113,12 +113,20 @@ def write_heat_map(search: Any, path: Path) -> bool:
     """Draw the scores; without matplotlib say how to get it, as the search is worth more."""
     try:
         import matplotlib as mpl
+        import matplotlib.pyplot as plt
     except ImportError:
         print('\nNo heat map: matplotlib is missing. Install it: pip install "sk_mnist_mlp[plot]".')
         return False
     from sk_mnist_mlp.inspection import SearchResultsDisplay
 
+    varying = [name for name, values in search.param_grid.items() if len(values) > 1]
     with mpl.rc_context({"backend": "agg"}):
-        display = SearchResultsDisplay.from_search(search).plot()
-        display.figure_.savefig(path, dpi=150, bbox_inches="tight")
+        display = SearchResultsDisplay.from_search(
+            search, parameters=varying[:2] or None, metric="accuracy"
+        )
+        if len(varying) > 2:
+            display.ax_.set_title("the best over the other parameters", fontsize=9)
+        with replacing(path, who="write_heat_map") as file:
+            display.figure_.savefig(file, format="png", dpi=150)
+        plt.close(display.figure_)
     return True
