@@ -45,6 +45,7 @@ _MAX_RATIO = 16
 _MAX_MANIFEST_BYTES = 16 << 20
 _MAX_CONTAINERS = 20_000  # objects and lists in a manifest: each takes 60 bytes or more in memory
 _MAX_DEPTH = 32
+_MAX_DIGITS = 40
 _MAX_ARRAYS = 2_000
 _MAX_DIMENSIONS = 8
 _NAME = re.compile(r"[a-z][a-z_]{0,40}(_[0-9]{1,4})?")
@@ -206,7 +207,7 @@ def read_archive(path: str | os.PathLike[str], *, who: str, what: str) -> tuple[
         except ModelFileError:
             raise
         except _READ_ERRORS as error:
-            refuse("a sound zip archive", f"a damaged one ({error})")
+            refuse("a sound zip archive", f"a damaged one ({shown(str(error))})")
 
 
 def _check_end(file: BinaryIO, refuse: Refuse) -> bytes:
@@ -281,12 +282,18 @@ def _parse(text: bytes, refuse: Refuse) -> Any:
     def no_constant(name: str) -> NoReturn:
         refuse("a manifest in JSON", name)
 
+    def whole(digits: str) -> int:
+        if len(digits) > _MAX_DIGITS:
+            refuse(f"whole numbers of at most {_MAX_DIGITS} digits", f"one of {len(digits)}")
+        return int(digits)
+
+    hooks: dict[str, Any] = {"parse_int": whole, "parse_constant": no_constant}
     try:
-        value = json.loads(text.decode(), object_pairs_hook=unique, parse_constant=no_constant)
+        value = json.loads(text.decode(), object_pairs_hook=unique, **hooks)
     except (ValueError, RecursionError) as error:
         if isinstance(error, ModelFileError):
             raise
-        refuse("a manifest in JSON", f"something else ({error})")
+        refuse("a manifest in JSON", f"something else ({shown(str(error))})")
     if _depth(value) > _MAX_DEPTH:
         refuse(f"a manifest of at most {_MAX_DEPTH} levels", "more")
     return value

@@ -78,7 +78,7 @@ class Fields:
 
     def fail(self, name: str, expected: str) -> NoReturn:
         """Refuse the value of a field."""
-        self.refuse(f"{expected} as {self.where}.{name}", shown(self._record[name]))
+        self.refuse(f"{expected} as {self.where}.{name}", shown(self._record.get(name)))
 
     def whole(self, name: str, least: int = 0, most: int = _MAX_WHOLE) -> int:
         """A whole number in ``[least, most]``."""

@@ -22,8 +22,8 @@ from sk_mnist_mlp._activations import ACTIVATIONS
 from sk_mnist_mlp._archive import Arrays
 from sk_mnist_mlp._classifier import MLPDigitClassifier
 from sk_mnist_mlp._compat import output_container, sample_weight_requests
-from sk_mnist_mlp._fields import Fields
-from sk_mnist_mlp._flatten import ImageFlattener
+from sk_mnist_mlp._fields import Fields, shown
+from sk_mnist_mlp._flatten import ImageFlattener, divisor_of
 from sk_mnist_mlp._keras_record import KerasRecord
 from sk_mnist_mlp._network import NetworkSpec
 from sk_mnist_mlp.persistence._values import (
@@ -124,11 +124,11 @@ def unpack_model(fields: Fields, arrays: Arrays) -> Any:
 def _pack_classifier(model: MLPDigitClassifier, who: str) -> tuple[dict[str, Any], Arrays]:
     _check_fitted(model, "coefs_", who)
     arrays = _numbered("coefs", model.coefs_) | _numbered("intercepts", model.intercepts_)
-    for name, array in arrays.items():
+    for name, array in {**arrays, "loss_curve_": model.loss_curve_[-1:]}.items():
         if not np.isfinite(array).all():
             raise ValueError(
-                f"{who}: expected finite weights, got NaN or infinity in {name}. Fit again with a "
-                "smaller learning_rate."
+                f"{who}: expected finite weights and losses, got NaN or infinity in {name}. Fit "
+                "again with a smaller learning_rate."
             )
     try:
         classes = encode_labels(model.classes_)
@@ -204,17 +204,15 @@ def _unpack_classifier(fields: Fields, arrays: Arrays) -> MLPDigitClassifier:
 
 def _unpack_network(fields: Fields) -> NetworkSpec:
     values = {
-        name: decode(fields.take(name), fields.where, fields.refuse) for name in fields.names()
+        field.name: decode(fields.take(field.name), fields.where, fields.refuse)
+        for field in dataclasses.fields(NetworkSpec)
     }
-    known = {field.name: field for field in dataclasses.fields(NetworkSpec)}
-    for name in fields.names():
-        if name not in known:
-            fields.fail(name, "no such field")
-    widths = values.get("hidden_units")
+    fields.close()
     fields.whole("n_features", 1, _MAX_WIDTH)
     fields.whole("n_classes", 2, _MAX_WIDTH)
     fields.text("activation", ACTIVATIONS)
     fields.text("dtype", ("float32", "float64"))
+    widths = values["hidden_units"]
     if (
         not isinstance(widths, tuple)
         or len(widths) > _MAX_LAYERS
@@ -249,9 +247,11 @@ def _unpack_history(fields: Fields) -> dict[str, list[float]]:
     history = {}
     for name in fields.names():
         column = decode(fields.items(name), f"{fields.where}.{name}", fields.refuse)
-        if not all(type(value) in (int, float) for value in column):
-            fields.fail(name, "a list of numbers")
-        history[name] = [float(value) for value in column]
+        if not all(isinstance(value, float) for value in column):
+            fields.fail(name, "a list of floats")
+        history[name] = column
+    if not np.isfinite(history.get("loss", ())[-1:]).all():
+        fields.refuse("a training that ended with a finite loss", str(history["loss"][-1]))
     return history
 
 
@@ -321,6 +321,10 @@ def _unpack_flattener(fields: Fields) -> ImageFlattener:
         image_dtype_=np.dtype(fields.text("image_dtype", NUMBERS)),
         n_features_in_=n_features,
     )
+    try:
+        divisor_of(model.scale, model.image_dtype_)
+    except ValueError:
+        fields.refuse("a scale that ImageFlattener takes", shown(model.scale))
     _set_feature_names(model, fields)
     if fields.take("output") is not None:
         model.set_output(transform=fields.text("output", _CONTAINERS))
