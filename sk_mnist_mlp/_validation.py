@@ -22,6 +22,7 @@ __all__ = [
     "SCHEDULES",
     "check_finite",
     "check_parameters",
+    "check_sampling",
     "check_table",
     "clear_sentences",
     "is_integer",
@@ -270,6 +271,21 @@ def check_parameters(who: str, parameters: Mapping[str, Any]) -> None:
     for name, rule in CLASSIFIER_RULES.items():
         if not rule.holds(parameters[name]):
             raise parameter_error(who, name, parameters[name], rule)
+
+
+def check_sampling(who: str, n_samples: Any, random_state: Any) -> None:
+    """Raise for the first argument that cannot say how to draw samples.
+
+    Raises
+    ------
+    InvalidParameterError
+    """
+    if not _count(n_samples):
+        rule = Rule(_count, "a whole number of 1 or more", "50 are usual.")
+        raise parameter_error(who, "n_samples", n_samples, rule)
+    rule = CLASSIFIER_RULES["random_state"]
+    if not rule.holds(random_state):
+        raise parameter_error(who, "random_state", random_state, rule)
 
 
 # ----------------------------------------------------------------------------------------------

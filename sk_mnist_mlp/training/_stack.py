@@ -23,7 +23,7 @@ from sk_mnist_mlp.training._optimizers import OptimizerSpec, optimizer_spec
 from sk_mnist_mlp.training._plan import TrainingData, TrainingPlan, TrainingState
 from sk_mnist_mlp.training._programs import Stack
 from sk_mnist_mlp.training._schedules import averaging_shares, schedule_rates
-from sk_mnist_mlp.training._step import Batch, Structure, Values
+from sk_mnist_mlp.training._step import Batch, Structure, Values, dropout_constants
 
 __all__ = [
     "Network",
@@ -166,16 +166,13 @@ def unstack(networks: Sequence[Network], stack: Stack) -> None:
 def values_of(networks: Sequence[Network], structure: Structure) -> Values:
     """Stack the numbers that a program takes as they are."""
     plans, dtype = [network.plan for network in networks], structure.dtype
-    rates = np.array([plan.network.dropout for plan in plans])
-    thresholds = np.minimum(np.rint(rates * 65536), 65535)
     constants = np.array([network.optimizer.constants() for network in networks], dtype)
     distortion = None
     if structure.image_shape is not None:
         distortions = [plan.distortion for plan in plans if plan.distortion is not None]
         distortion = distortion_values(distortions, structure.image_shape, dtype)
     return Values(
-        thresholds.astype(np.uint16),
-        (65536 / (65536 - thresholds)).astype(dtype),
+        *dropout_constants([plan.network.dropout for plan in plans], dtype),
         np.array([plan.network.l2 for plan in plans], dtype),
         np.array([plan.label_smoothing for plan in plans], dtype),
         tuple(constants.T.copy()),

@@ -11,15 +11,27 @@ make new tensors when traced: half of a small network's step would otherwise go 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sk_mnist_mlp._activations import ACTIVATIONS
 from sk_mnist_mlp.training._augmentation import DistortionValues, distort
 from sk_mnist_mlp.training._bits import random_words
 from sk_mnist_mlp.training._optimizers import update
 
-__all__ = ["Batch", "Structure", "Uses", "Values", "dropout_scale", "train_step"]
+__all__ = [
+    "Batch",
+    "Structure",
+    "Uses",
+    "Values",
+    "dropout_constants",
+    "dropout_scale",
+    "train_step",
+]
 
 
 @dataclass(frozen=True)
@@ -126,6 +138,14 @@ class Uses(NamedTuple):
     l2: bool = True
     weight_decay: bool = True
     idle_networks: bool = True
+
+
+def dropout_constants(
+    rates: Sequence[float], dtype: Any
+) -> tuple[NDArray[np.uint16], NDArray[Any]]:
+    """Threshold and scale of dropout, as :class:`Values` holds them, of one network a rate."""
+    thresholds = np.minimum(np.rint(np.asarray(rates) * 65536), 65535)
+    return thresholds.astype(np.uint16), (65536 / (65536 - thresholds)).astype(dtype)
 
 
 def dropout_scale(xp: Any, key: Any, shape: tuple[int, int], threshold: Any, scale: Any) -> Any:
