@@ -97,7 +97,7 @@ class Running:
         search = GridSearchCV(
             RecordedFit(self._model, str(self._folder)),
             {_PREFIX + name: values for name, values in self._grid.items()},
-            scoring=recorded_accuracy,
+            scoring={"accuracy": recorded_accuracy},  # the name stands beside the heat map
             cv=self._folds,
             n_jobs=n_jobs,
             refit=False,
@@ -148,8 +148,10 @@ class Running:
             candidate, fold = self.keys[key]
             record = self._records[key]
             width = len(str(len(self.keys)))
+            diverged = np.isnan(record.accuracy)
+            result = f"{'diverged':15}" if diverged else f"accuracy {record.accuracy:.4f}"
             print(
-                f"Fit {n_done:>{width}}/{len(self.keys)}  accuracy {record.accuracy:.4f}  "
+                f"Fit {n_done:>{width}}/{len(self.keys)}  {result}  "
                 f"{record.seconds:6.1f} s  fold {fold + 1}  "
                 f"{describe_candidate(self.candidates[candidate])}",
                 flush=True,

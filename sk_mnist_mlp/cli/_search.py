@@ -114,10 +114,10 @@ def run(arguments: argparse.Namespace) -> int:
     table = running.table()
     write_csv(table, folder / _TABLE)
     print_table(table)
+    best = {f"{_STEP}__{name}": value for name, value in running.best(table).items()}
     drawn = write_heat_map(search, folder / _PICTURE)
 
     # Keep the best, trained on every training image.
-    best = {f"{_STEP}__{name}": value for name, value in running.best(table).items()}
     model.set_params(**best, **{f"{_STEP}__verbose": 1})
     print(f"\nThe best, trained on all {len(X_train):,} training images:")
     train_and_keep(model, X_train, y_train, folder / _MODEL)

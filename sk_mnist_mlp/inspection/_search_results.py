@@ -263,8 +263,13 @@ class SearchResultsDisplay:
         """Where the values stand: at their size if they are numbers, else one after another."""
         if len(values) > 1 and all(is_real(value) for value in values):
             at = np.array(values, float)
+            low, high = at.min(), at.max()
+            # Set here, as matplotlib would leave out where candidates failed.
             if _spreads_over_decades(at):
                 self.ax_.set_xscale("log")
+                self.ax_.set_xlim(low * (low / high) ** 0.05, high * (high / low) ** 0.05)
+            else:
+                self.ax_.set_xlim(low - 0.05 * (high - low), high + 0.05 * (high - low))
             return at
         at = np.arange(len(values), dtype=float)
         self.ax_.set_xticks(at, [label(value) for value in values])
