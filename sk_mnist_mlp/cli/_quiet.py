@@ -51,6 +51,6 @@ def without_greetings() -> Iterator[None]:
 def _is_standard_error(stream: object) -> bool:
     """Whether a stream writes to the process's own standard error, and is not a test's."""
     try:
-        return stream.fileno() == 2  # type: ignore[attr-defined, no-any-return]
+        return stream.fileno() == 2  # type: ignore[attr-defined]
     except (AttributeError, OSError, ValueError):
         return False
