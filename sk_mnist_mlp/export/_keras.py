@@ -57,9 +57,13 @@ def from_keras(model: Any, *, classes: ArrayLike | None = None) -> Any:
 
     Examples
     --------
-    >>> import keras  # doctest: +SKIP
-    >>> from sk_mnist_mlp.export import from_keras  # doctest: +SKIP
-    >>> classifier = from_keras(keras.saving.load_model("digits.keras"))  # doctest: +SKIP
+    >>> from sklearn.datasets import load_digits
+    >>> from sk_mnist_mlp import MLPDigitClassifier
+    >>> from sk_mnist_mlp.export import from_keras
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = MLPDigitClassifier(hidden_units=16, epochs=1).fit(X / 16, y)
+    >>> from_keras(model.model_, classes=model.classes_).score(X / 16, y) == model.score(X / 16, y)
+    True
     """
     return adopt_keras("from_keras", model, classes)
 

@@ -45,8 +45,6 @@ def to_onnx(estimator: Any) -> Any:
 
     Examples
     --------
-    >>> import pytest
-    >>> _ = pytest.importorskip("onnx")
     >>> from sklearn.datasets import load_digits
     >>> from sk_mnist_mlp import MLPDigitClassifier
     >>> from sk_mnist_mlp.export import to_onnx

@@ -43,6 +43,10 @@ def to_safetensors(estimator: Any, path: str | os.PathLike[str]) -> None:
         If ``estimator`` is something else or not fitted.
     OSError
         If the file cannot be written.
+
+    See Also
+    --------
+    from_safetensors : Reads the file, and has an example.
     """
     check_model("to_safetensors", estimator, pipelines=False)
     numpy_format = require("safetensors.numpy", extra="safetensors", who="to_safetensors")
@@ -91,6 +95,21 @@ def from_safetensors(
         If the file is no such file.
     OSError
         If it is missing or may not be read.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sk_mnist_mlp import MLPDigitClassifier
+    >>> from sk_mnist_mlp.export import from_safetensors, to_safetensors
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = MLPDigitClassifier(hidden_units=16, epochs=1).fit(X / 16, y)
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "digits.safetensors")
+    ...     to_safetensors(model, path)
+    ...     loaded = from_safetensors(path)
+    >>> bool((loaded.predict(X / 16) == model.predict(X / 16)).all())
+    True
     """
     require("safetensors.numpy", extra="safetensors", who="from_safetensors")
     import safetensors

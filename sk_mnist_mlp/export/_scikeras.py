@@ -36,6 +36,10 @@ def from_scikeras(classifier: Any) -> Any:
         If it is not fitted.
     ValueError
         If its model is no multilayer perceptron, with the reason.
+
+    See Also
+    --------
+    to_scikeras : The way back, and an example.
     """
     from scikeras.wrappers import KerasClassifier
     from sklearn.exceptions import NotFittedError
@@ -69,12 +73,24 @@ def to_scikeras(estimator: Any) -> Any:
     -------
     classifier : scikeras.wrappers.KerasClassifier
         Fitted, with the same classes and predictions; its ``model`` is a copy of ``model_``,
-        compiled with the estimator's optimizer.
+        compiled with the estimator's optimizer. ``label_smoothing`` goes along from three classes
+        on only: SciKeras hands a model of two classes labels that cannot be smoothed.
 
     Raises
     ------
     TypeError, sklearn.exceptions.NotFittedError
         If ``estimator`` is something else or not fitted.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sk_mnist_mlp import MLPDigitClassifier
+    >>> from sk_mnist_mlp.export import from_scikeras, to_scikeras
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = MLPDigitClassifier(hidden_units=16, epochs=1).fit(X / 16, y)
+    >>> back = from_scikeras(to_scikeras(model))
+    >>> bool((back.predict(X / 16) == model.predict(X / 16)).all())
+    True
     """
     check_model("to_scikeras", estimator, pipelines=False)
     import keras
@@ -84,12 +100,19 @@ def to_scikeras(estimator: Any) -> Any:
 
     model = keras.models.clone_model(estimator.model_)
     model.set_weights(estimator.model_.get_weights())
-    loss = keras.losses.CategoricalCrossentropy(label_smoothing=float(estimator.label_smoothing))
+    loss_name, loss = (
+        "sparse_categorical_crossentropy",
+        keras.losses.SparseCategoricalCrossentropy(),
+    )
+    if len(estimator.classes_) > 2:
+        smoothing = float(estimator.label_smoothing)
+        loss_name = "categorical_crossentropy"
+        loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
     optimizer = make_keras_optimizer(estimator.optimizer, float(estimator.learning_rate))
     model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
     wrapper = KerasClassifier(
         model=model,
-        loss="categorical_crossentropy",
+        loss=loss_name,
         batch_size=int(estimator.batch_size),
         epochs=int(estimator.epochs),
         verbose=int(estimator.verbose),

@@ -30,6 +30,18 @@ def register_skl2onnx_converters() -> None:
     See Also
     --------
     to_onnx : Needs only ``onnx``, and no conversion options.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sk_mnist_mlp import MLPDigitClassifier
+    >>> from sk_mnist_mlp.export import register_skl2onnx_converters
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = MLPDigitClassifier(hidden_units=16, epochs=1).fit(X / 16, y)
+    >>> import skl2onnx
+    >>> register_skl2onnx_converters()
+    >>> skl2onnx.to_onnx(model, X[:1].astype("float32")).graph.input[0].name
+    'X'
     """
     skl2onnx = require("skl2onnx", extra="onnx", who="register_skl2onnx_converters")
     skl2onnx.update_registered_converter(

@@ -1,0 +1,527 @@
+"""Interchange: ONNX, Keras, SciKeras and safetensors agree with the classifier they came from."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from sk_mnist_mlp import ImageFlattener, MLPDigitClassifier, save_model
+from sk_mnist_mlp._activations import ACTIVATIONS
+from sk_mnist_mlp.exceptions import ModelFileError
+from sk_mnist_mlp.export import (
+    from_keras,
+    from_safetensors,
+    from_scikeras,
+    register_skl2onnx_converters,
+    to_onnx,
+    to_safetensors,
+    to_scikeras,
+)
+
+DIGITS = load_digits()
+X, Y = (DIGITS.data[:300] / 16).astype(np.float32), DIGITS.target[:300]
+IMAGES = DIGITS.images[:300].astype(np.uint8)
+WIDE = X[:, :8]
+
+
+def small(**parameters):
+    """A classifier that trains in milliseconds."""
+    return MLPDigitClassifier(**{"hidden_units": 8, "epochs": 2, "random_state": 0} | parameters)
+
+
+def run_onnx(model, **inputs):
+    """Labels and probabilities by onnxruntime."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return session.run(None, inputs)
+
+
+# ----------------------------------------------------------------------------------------------
+# ONNX
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_onnx_computes_every_activation(activation, dtype):
+    """For each activation onnxruntime gives the same labels, and probabilities within 1e-5."""
+    onnx = pytest.importorskip("onnx")
+    model = small(activation=activation, dtype=dtype, hidden_units=(9, 7)).fit(X, Y)
+    graph = to_onnx(model)
+    onnx.checker.check_model(graph, full_check=True)
+    labels, probabilities = run_onnx(graph, rows=X)
+    np.testing.assert_array_equal(labels, model.predict(X))
+    np.testing.assert_allclose(probabilities, model.predict_proba(X), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("labels", "dtype"),
+    [
+        (Y, np.int64),
+        (Y.astype(np.uint8), np.int64),
+        (Y > 4, bool),
+        (Y.astype(float), np.float64),
+        (Y.astype(str), object),
+        (Y.astype(str).astype(object), object),
+    ],
+)
+def test_onnx_gives_labels_of_every_kind(labels, dtype):
+    """Whole numbers come as int64, booleans as bool, strings as strings."""
+    pytest.importorskip("onnx")
+    model = small().fit(X, labels)
+    found, _ = run_onnx(to_onnx(model), rows=X)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, model.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("images", "scale"),
+    [
+        (IMAGES, "auto"),
+        (IMAGES, 16),
+        (IMAGES[..., None], 16),
+        (IMAGES / 16, None),
+        ((IMAGES / 16).astype(np.float32), "auto"),
+        (IMAGES.astype(np.int64), 16),
+        (IMAGES.astype(np.uint16) * 4095, "auto"),
+        (IMAGES > 7, "auto"),
+    ],
+)
+def test_onnx_of_a_pipeline_takes_images_as_they_are(images, scale):
+    """The graph flattens and scales images of any dtype and shape as the flattener does."""
+    pytest.importorskip("onnx")
+    model = make_pipeline(ImageFlattener(scale=scale), small()).fit(images, Y)
+    labels, probabilities = run_onnx(to_onnx(model), images=images)
+    np.testing.assert_array_equal(labels, model.predict(images))
+    np.testing.assert_allclose(probabilities, model.predict_proba(images), rtol=0, atol=1e-5)
+
+
+def test_onnx_agrees_on_the_test_images_of_mnist(tmp_path):
+    """On MNIST's 10,000 test images labels are equal and probabilities within 1e-5."""
+    from sk_mnist_mlp.datasets import load_mnist
+
+    onnx = pytest.importorskip("onnx")
+    X_train, X_test, y_train, _ = load_mnist(return_splits=True)
+    model = make_pipeline(ImageFlattener(), MLPDigitClassifier(epochs=1, random_state=0))
+    model.fit(X_train[:10_000], y_train[:10_000])
+    onnx.save(to_onnx(model), tmp_path / "digits.onnx")
+    labels, probabilities = run_onnx(onnx.load(tmp_path / "digits.onnx"), images=X_test)
+    np.testing.assert_array_equal(labels, model.predict(X_test))
+    np.testing.assert_allclose(probabilities, model.predict_proba(X_test), rtol=0, atol=1e-5)
+
+
+def test_onnx_needs_no_tensorflow(tmp_path):
+    """Exporting to ONNX imports neither TensorFlow nor Keras."""
+    pytest.importorskip("onnx")
+    save_model(small().fit(X, Y), tmp_path / "model.mlp")
+    script = f"""
+import sys
+from sk_mnist_mlp import load_model
+from sk_mnist_mlp.export import to_onnx
+to_onnx(load_model({str(tmp_path / "model.mlp")!r}))
+assert not {{"tensorflow", "keras", "scikeras"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
+@pytest.mark.parametrize("labels", [Y, Y.astype(str), Y > 4], ids=["numbers", "strings", "bools"])
+def test_skl2onnx_converts_a_pipeline_that_holds_ours(labels):
+    """``convert_sklearn`` knows our estimators once registered, also beside scikit-learn's own."""
+    skl2onnx = pytest.importorskip("skl2onnx")
+    types = pytest.importorskip("skl2onnx.common.data_types")
+    register_skl2onnx_converters()
+    register_skl2onnx_converters()
+    model = make_pipeline(ImageFlattener(scale=16), small(activation="gelu")).fit(IMAGES, labels)
+    converted = skl2onnx.convert_sklearn(
+        model,
+        initial_types=[("images", types.UInt8TensorType([None, 8, 8]))],
+        options={MLPDigitClassifier: {"zipmap": False}},
+        target_opset=17,
+    )
+    found, probabilities = run_onnx(converted, images=IMAGES)
+    np.testing.assert_array_equal(found, model.predict(IMAGES))
+    np.testing.assert_allclose(probabilities, model.predict_proba(IMAGES), rtol=0, atol=1e-5)
+
+
+def test_skl2onnx_converts_a_bare_classifier_after_a_scaler():
+    """A scaler of scikit-learn's before the classifier is converted along with it."""
+    skl2onnx = pytest.importorskip("skl2onnx")
+    from sklearn.preprocessing import StandardScaler
+
+    register_skl2onnx_converters()
+    model = make_pipeline(StandardScaler(), small()).fit(X, Y)
+    converted = skl2onnx.to_onnx(model, X[:1], options={"zipmap": False}, target_opset=17)
+    found, probabilities = run_onnx(converted, X=X)
+    np.testing.assert_array_equal(found, model.predict(X))
+    np.testing.assert_allclose(probabilities, model.predict_proba(X), rtol=0, atol=1e-5)
+
+
+# ----------------------------------------------------------------------------------------------
+# safetensors
+
+
+@pytest.mark.parametrize("labels", [Y, Y.astype(str), Y > 4], ids=["numbers", "strings", "bools"])
+def test_safetensors_hold_the_weights_to_the_bit(labels, tmp_path):
+    """Weights, activation and classes come back from safetensors, and the predictions with them."""
+    safetensors = pytest.importorskip("safetensors.numpy")
+    path = tmp_path / "weights.safetensors"
+    model = small(activation="tanh", dtype="float64").fit(X, labels)
+    to_safetensors(model, path)
+    loaded = from_safetensors(path)
+    np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    np.testing.assert_array_equal(safetensors.load_file(path)["coefs_0"], model.coefs_[0])
+    loaded.partial_fit(X, labels)
+    renamed = from_safetensors(path, classes=model.classes_.astype(str), activation="relu")
+    assert renamed.classes_.dtype.kind == "U"
+    assert renamed.activation == "relu"
+
+
+def test_bad_safetensors_are_refused_by_one_sentence(tmp_path):
+    """A foreign, cut or senseless file is a ModelFileError; a missing one stays what it is."""
+    safetensors = pytest.importorskip("safetensors.numpy")
+    path = tmp_path / "weights.safetensors"
+    to_safetensors(small().fit(X, Y), path)
+    whole, tensors = path.read_bytes(), safetensors.load_file(path)
+    bad = [whole[:n] for n in range(0, len(whole), 97)] + [b"x" * 200, b""]
+    for change in (
+        {"coefs_0": tensors["coefs_0"][:, :-1].copy()},
+        {"coefs_0": tensors["coefs_0"].astype(np.float16)},
+        {"coefs_0": tensors["coefs_0"] * np.float32(np.nan)},
+        {"coefs_9": tensors["coefs_0"]},
+    ):
+        bad.append(safetensors.save(tensors | change, {"activation": "relu"}))
+    bad.append(safetensors.save(tensors, {"activation": "eval"}))
+    bad.append(safetensors.save(tensors, {"classes": "[1, 2]"}))
+    bad.append(safetensors.save(tensors, {"classes": "[["}))
+    for contents in bad:
+        path.write_bytes(contents)
+        with pytest.raises(
+            ModelFileError, match=r"^from_safetensors: expected .* to_safetensors\.$"
+        ):
+            from_safetensors(path)
+    with pytest.raises(FileNotFoundError):
+        from_safetensors(tmp_path / "nothing")
+
+
+# ----------------------------------------------------------------------------------------------
+# Keras
+
+
+def test_a_keras_file_goes_there_and_back(tmp_path):
+    """``model_.save`` and ``from_keras`` keep predictions, and what the model tells of training."""
+    import keras
+
+    model = small(dropout=0.3, l2=1e-3, activation="gelu").fit(X, Y.astype(str))
+    model.model_.save(tmp_path / "digits.keras")
+    network = keras.saving.load_model(tmp_path / "digits.keras")
+    wrapped = from_keras(network, classes=model.classes_)
+    np.testing.assert_array_equal(wrapped.predict_proba(X), model.predict_proba(X))
+    np.testing.assert_array_equal(wrapped.predict(X), model.predict(X))
+    kept = ("activation", "dropout", "dtype", "hidden_units")
+    assert {name: getattr(wrapped, name) for name in kept} == {
+        name: getattr(model, name) for name in kept
+    }
+    assert wrapped.l2 == pytest.approx(1e-3)
+    np.testing.assert_allclose(
+        wrapped.model_.predict(X, verbose=0), model.predict_proba(X), atol=1e-5
+    )
+    assert wrapped.partial_fit(X, Y.astype(str)).n_iter_ == 1
+
+
+def sequential(*layers, shape=(8,)):
+    """An untrained Keras model."""
+    import keras
+
+    return keras.Sequential([keras.Input(shape), *layers])
+
+
+def test_keras_models_as_people_write_them_are_taken():
+    """Fused or separate activations, Flatten in front, no bias and a single sigmoid are taken."""
+    from keras import layers
+
+    for model, activation in [
+        (sequential(layers.Dense(5, "relu"), layers.Dense(3, "softmax")), "relu"),
+        (
+            sequential(layers.Dense(5), layers.LeakyReLU(0.2), layers.Dense(3), layers.Softmax()),
+            "leaky_relu",
+        ),
+        (sequential(layers.Dense(5), layers.ReLU(6.0), layers.Dense(3, "softmax")), "relu6"),
+        (sequential(layers.Dense(5, use_bias=False), layers.Dense(3, "softmax")), "linear"),
+        (
+            sequential(
+                layers.Flatten(),
+                layers.Dense(5, "tanh"),
+                layers.Dropout(0.2),
+                layers.Dense(4, "tanh"),
+                layers.Dropout(0.2),
+                layers.Dense(3, "softmax"),
+                shape=(2, 4),
+            ),
+            "tanh",
+        ),
+        (sequential(layers.Dense(5, "silu"), layers.Dense(1, "sigmoid")), "silu"),
+    ]:
+        wrapped = from_keras(model)
+        theirs = model.predict(WIDE.reshape(-1, *model.input_shape[1:]), verbose=0)
+        ours = wrapped.predict_proba(WIDE)[:, -theirs.shape[1] :]
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
+        assert wrapped.activation == activation
+
+
+def test_the_optimizer_of_a_compiled_keras_model_is_kept():
+    """A known optimizer with usual settings becomes a name and a rate, others stay instances."""
+    import keras
+    from keras import layers
+
+    model = sequential(layers.Dense(5, "relu"), layers.Dense(3, "softmax"))
+    model.compile(keras.optimizers.RMSprop(0.003), "categorical_crossentropy")
+    assert (from_keras(model).optimizer, from_keras(model).learning_rate) == ("rmsprop", 0.003)
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "categorical_crossentropy")
+    assert from_keras(model).optimizer.get_config() == model.optimizer.get_config()
+    assert from_keras(model).optimizer is not model.optimizer
+
+
+def test_classes_are_sorted_as_scikit_learn_wants_them():
+    """Classes named in the order of the outputs may come in any order."""
+    from keras import layers
+
+    model = sequential(layers.Dense(5, "relu"), layers.Dense(3, "softmax"))
+    wrapped = from_keras(model, classes=["c", "a", "b"])
+    assert wrapped.classes_.tolist() == ["a", "b", "c"]
+    winners = model.predict(WIDE, verbose=0).argmax(1)
+    assert wrapped.predict(WIDE).tolist() == np.array(["c", "a", "b"])[winners].tolist()
+
+
+def refused_models():
+    """Models that are no multilayer perceptron, and the reason that is given."""
+    import keras
+    from keras import layers
+
+    entry = keras.Input((8,))
+    hidden = layers.Dense(8, "relu")(entry)
+    skipping = keras.Model(entry, layers.Dense(2, "softmax")(layers.Add()([hidden, entry])))
+    final = layers.Dense(2, "softmax")
+    taken = "Only Dense, activation and Dropout layers, and Flatten in front, are taken."
+    known = f"All must have one of {', '.join(sorted(ACTIVATIONS))}."
+    return {
+        "convolution": (
+            sequential(layers.Conv1D(2, 3), layers.Flatten(), layers.Dense(2), shape=(8, 1)),
+            f"a layer of Conv1D. {taken}",
+        ),
+        "skipping": (skipping, f"a layer of Add. {taken}"),
+        "logits": (
+            sequential(layers.Dense(4, "relu"), layers.Dense(2)),
+            "2 outputs after linear. Let it end in softmax: add keras.layers.Softmax().",
+        ),
+        "mixed": (
+            sequential(layers.Dense(4, "relu"), layers.Dense(4, "tanh"), final),
+            f"hidden layers of relu, tanh. {known}",
+        ),
+        "unusual": (
+            sequential(layers.Dense(4), layers.LeakyReLU(0.5), layers.Dense(2, "softmax")),
+            f"hidden layers of LeakyReLU with {{'negative_slope': 0.5}}. {known}",
+        ),
+        "twice": (
+            sequential(layers.Dense(4, "relu"), layers.Activation("tanh"), final),
+            "relu and tanh on one layer. Give each layer one activation.",
+        ),
+        "shallow": (
+            sequential(layers.Dense(2, "softmax")),
+            "1 Dense layer. There must be a hidden layer and an output.",
+        ),
+        "unbuilt": (
+            keras.Sequential([layers.Dense(4, "relu"), layers.Dense(2, "softmax")]),
+            "a model that is not built. Call it on some rows first.",
+        ),
+        "sequences": (
+            sequential(layers.Dense(4, "relu"), layers.Dense(2, "softmax"), shape=(3, 8)),
+            "an input of shape (3, 8). Flatten it to 8 features.",
+        ),
+        "mixed precision": (
+            sequential(layers.Dense(4, "relu", dtype="mixed_bfloat16"), layers.Dense(2, "softmax")),
+            "a Dense layer computing in bfloat16. Rebuild it with dtype='float32'.",
+        ),
+        "activation first": (
+            sequential(layers.ReLU(), layers.Dense(4, "relu"), layers.Dense(2, "softmax")),
+            "relu before the first Dense layer. Leave it out.",
+        ),
+    }
+
+
+def test_keras_models_that_are_no_perceptron_are_refused_with_the_reason():
+    """Each model that this classifier cannot be is refused by a sentence that says why."""
+    for name, (model, reason) in refused_models().items():
+        with pytest.raises(ValueError) as caught:
+            from_keras(model)
+        wanted = f"from_keras: expected a multilayer perceptron, got {reason}"
+        assert str(caught.value) == wanted, name
+
+
+def test_a_layer_of_ones_own_is_refused():
+    """A layer whose class is not Keras's own may compute anything, and is refused."""
+    from keras import layers
+
+    class Dense(layers.Dense):
+        """A Dense layer of the user's own."""
+
+    with pytest.raises(ValueError, match=r"got a layer of your own \(Dense\)\. Use Keras's own"):
+        from_keras(sequential(Dense(4, "relu"), layers.Dense(2, "softmax")))
+
+
+def test_a_function_in_an_activations_name_is_found_out():
+    """A model that computes otherwise than its layers' names say is refused by its answers."""
+    import keras
+    from keras import layers
+
+    def relu(x):
+        return 3.0 * keras.ops.relu(x)
+
+    with pytest.raises(
+        ValueError, match=r"off those of its layers in a row\. Its layers must form"
+    ):
+        from_keras(sequential(layers.Dense(16, relu), layers.Dense(2, "softmax")))
+
+
+def test_what_further_training_could_not_go_on_with_is_said():
+    """Dropout of several rates, noise and constraints do not change predictions, and are named."""
+    from keras import layers
+
+    model = sequential(
+        layers.GaussianNoise(0.1),
+        layers.Dense(4, "relu", kernel_regularizer="l1"),
+        layers.Dropout(0.1),
+        layers.Dense(4, "relu"),
+        layers.Dropout(0.5),
+        layers.Dense(2, "softmax"),
+    )
+    with pytest.warns(UserWarning) as caught:
+        from_keras(model)
+    assert str(caught[0].message) == (
+        "from_keras: expected training that this classifier can go on with, got GaussianNoise, a "
+        "regularizer or constraint, dropout of 0.1, 0.5, 0.0; predictions are the model's, but "
+        "further training would differ. Set the parameters before training on."
+    )
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("classes", [["a", "b"], ["a", "a", "b"], [[0, 1, 2]]])
+def test_classes_that_do_not_fit_are_refused(classes):
+    """Too few, doubled or nested classes are a ValueError."""
+    from keras import layers
+
+    model = sequential(layers.Dense(4, "relu"), layers.Dense(3, "softmax"))
+    with pytest.raises(ValueError, match=r"^from_keras: expected (3|distinct) classes"):
+        from_keras(model, classes=classes)
+
+
+def test_what_is_no_keras_model_is_refused():
+    """Another object is a TypeError that says how to load one."""
+    with pytest.raises(TypeError) as caught:
+        from_keras("digits.keras")
+    assert str(caught.value) == (
+        "from_keras: expected a keras.Model, got str. "
+        'Load one by keras.saving.load_model("FILE.keras").'
+    )
+
+
+# ----------------------------------------------------------------------------------------------
+# SciKeras
+
+
+@pytest.mark.parametrize("labels", [Y, Y.astype(str), Y > 4], ids=["numbers", "strings", "bools"])
+def test_scikeras_goes_there_and_back(labels):
+    """A KerasClassifier made of ours predicts the same, trains, and turns back into ours."""
+    model = small(optimizer="sgd", learning_rate=0.1, batch_size=32).fit(X, labels)
+    wrapper = to_scikeras(model)
+    np.testing.assert_array_equal(wrapper.predict(X), model.predict(X))
+    np.testing.assert_allclose(wrapper.predict_proba(X), model.predict_proba(X), rtol=0, atol=1e-5)
+    back = from_scikeras(wrapper)
+    np.testing.assert_allclose(back.predict_proba(X), model.predict_proba(X), rtol=0, atol=1e-7)
+    np.testing.assert_array_equal(back.classes_, model.classes_)
+    assert (back.batch_size, back.epochs, back.optimizer) == (32, 2, "sgd")
+    before = model.predict_proba(X)
+    wrapper.fit(X, labels)
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+
+
+def test_a_scikeras_classifier_as_people_write_it_becomes_ours():
+    """A KerasClassifier around a function, fitted by SciKeras, is wrapped with its classes."""
+    from keras import layers
+    from scikeras.wrappers import KerasClassifier
+
+    def build():
+        return sequential(
+            layers.Dense(6, "relu"), layers.Dropout(0.2), layers.Dense(10, "softmax"), shape=(64,)
+        )
+
+    wrapper = KerasClassifier(
+        build, loss="sparse_categorical_crossentropy", optimizer="adam", epochs=1, verbose=0
+    )
+    wrapper.fit(X, Y * 10)
+    ours = from_scikeras(wrapper)
+    assert ours.classes_.tolist() == list(range(0, 100, 10))
+    np.testing.assert_array_equal(ours.predict(X), wrapper.predict(X))
+    np.testing.assert_allclose(ours.predict_proba(X), wrapper.predict_proba(X), rtol=0, atol=1e-5)
+    with pytest.raises(NotFittedError, match=r"^from_scikeras: expected a fitted KerasClassifier"):
+        from_scikeras(KerasClassifier(build))
+    with pytest.raises(
+        TypeError, match=r"got LogisticRegression\. Use from_keras for a Keras model"
+    ):
+        from_scikeras(LogisticRegression())
+
+
+# ----------------------------------------------------------------------------------------------
+# What all have in common
+
+
+@pytest.mark.parametrize(
+    ("module", "extra", "call"),
+    [
+        ("onnx", "onnx", lambda m, p: to_onnx(m)),
+        ("skl2onnx", "onnx", lambda m, p: register_skl2onnx_converters()),
+        ("safetensors", "safetensors", lambda m, p: to_safetensors(m, p)),
+        ("safetensors", "safetensors", lambda m, p: from_safetensors(p)),
+    ],
+)
+def test_a_missing_extra_is_one_sentence(module, extra, call, tmp_path, monkeypatch):
+    """Without its optional package an export says what to install."""
+    model = small().fit(X, Y)
+    for name in [name for name in sys.modules if name.split(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError) as caught:
+        call(model, tmp_path / "weights.safetensors")
+    assert str(caught.value).split(": ", 1)[1] == (
+        f"expected the package {module!r}, got none. "
+        f'Install it: pip install "sk_mnist_mlp[{extra}]".'
+    )
+
+
+@pytest.mark.parametrize("export", [to_onnx, to_scikeras, lambda m: to_safetensors(m, "x")])
+def test_what_is_no_fitted_model_is_refused(export):
+    """Other estimators are a TypeError, unfitted ones a NotFittedError, before anything is done."""
+    with pytest.raises(TypeError, match=r"expected an MLPDigitClassifier.*got LogisticRegression"):
+        export(LogisticRegression())
+    with pytest.raises(NotFittedError, match=r"expected a fitted model, got one without fit"):
+        export(MLPDigitClassifier())
+
+
+def test_the_metadata_of_safetensors_are_plain(tmp_path):
+    """Anyone can read the activation and the classes of a safetensors file."""
+    safetensors = pytest.importorskip("safetensors")
+    path = tmp_path / "weights.safetensors"
+    to_safetensors(small().fit(X, Y), path)
+    with safetensors.safe_open(path, "numpy") as file:
+        metadata = file.metadata()
+    assert metadata["activation"] == "relu"
+    assert json.loads(metadata["classes"]) == list(range(10))
