@@ -63,7 +63,9 @@ def schedule_rates(
     n_steps : int
         Steps to come.
     """
-    if schedule is None or isinstance(schedule, str):
+    if schedule is None:
+        return np.broadcast_to(learning_rate, n_steps)  # no memory, however many steps
+    if isinstance(schedule, str):
         return learning_rate * schedule_factors(schedule, n_steps)
     return np.array([float(schedule(first_step + k)) for k in range(n_steps)])
 
