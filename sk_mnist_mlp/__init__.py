@@ -12,16 +12,27 @@ if TYPE_CHECKING:
     from sk_mnist_mlp._classifier import MLPDigitClassifier
     from sk_mnist_mlp._distortion import RandomDistortion
     from sk_mnist_mlp._flatten import ImageFlattener
+    from sk_mnist_mlp._recipes import RECIPES, make_digit_pipeline
     from sk_mnist_mlp.persistence import load_model, save_model
 
-__all__ = ["ImageFlattener", "MLPDigitClassifier", "RandomDistortion", "load_model", "save_model"]
+__all__ = [
+    "RECIPES",
+    "ImageFlattener",
+    "MLPDigitClassifier",
+    "RandomDistortion",
+    "load_model",
+    "make_digit_pipeline",
+    "save_model",
+]
 __version__ = "0.1.0"
 
 _HOMES = {
     "ImageFlattener": "sk_mnist_mlp._flatten",
     "MLPDigitClassifier": "sk_mnist_mlp._classifier",
+    "RECIPES": "sk_mnist_mlp._recipes",
     "RandomDistortion": "sk_mnist_mlp._distortion",
     "load_model": "sk_mnist_mlp.persistence",
+    "make_digit_pipeline": "sk_mnist_mlp._recipes",
     "save_model": "sk_mnist_mlp.persistence",
 }
 
