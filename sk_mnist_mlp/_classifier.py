@@ -342,8 +342,8 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             self._check_widths()
         seeds = start.seeds if start else Seeds.draw(check_random_state(self.random_state))
         plan = self._make_plan(X.shape[1], len(classes), epochs, seeds, start, partial=partial)
-        check_memory(plan, X.shape[0])
         engine = choose_engine(plan, self.engine)
+        check_memory(plan, X.shape[0], engine)
         data = self._make_data(X, y, classes, sample_weight, plan)
 
         # Train, and keep what came out.
