@@ -702,9 +702,11 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return self._keras_model
 
     def __dir__(self) -> list[str]:
-        # scikit-learn's HTML view reads every attribute listed here, and should not import Keras.
+        # scikit-learn's own lists what hasattr finds, and its HTML view reads every attribute that
+        # is listed; neither should build a Keras model.
         built = "_keras_model" in vars(self)
-        return [name for name in super().__dir__() if built or name != "model_"]
+        names = (name for name in object.__dir__(self) if built or name != "model_")
+        return [name for name in names if hasattr(self, name)]
 
 
 def _layer_widths(hidden_units: int | Sequence[int]) -> tuple[int, ...]:
