@@ -18,6 +18,7 @@ STOCHASTIC = [
     ),
     MLPDigitClassifier(hidden_units=(48, 24), epochs=30, batch_size=16, learning_rate=0.01),
 ]
+# Neither batches nor dropout are left to chance, so that even sample weights are exact.
 DETERMINISTIC = [
     MLPDigitClassifier(
         hidden_units=32,
@@ -26,7 +27,16 @@ DETERMINISTIC = [
         batch_size=10**6,
         epochs=60,
         learning_rate=0.01,
-    )
+    ),
+    MLPDigitClassifier(
+        hidden_units=(32,),
+        dropout=0.0,
+        dtype="float64",
+        batch_size=10**6,
+        epochs=15,
+        learning_rate=0.1,
+        engine="keras",
+    ),
 ]
 
 
