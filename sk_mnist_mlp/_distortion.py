@@ -14,7 +14,12 @@ from sklearn.utils import check_array, check_random_state
 from sk_mnist_mlp._arrays import NumpyNamespace as xp
 from sk_mnist_mlp._compat import DOC_LINK_TEMPLATE
 from sk_mnist_mlp._flatten import cast_pixels
-from sk_mnist_mlp._validation import CLASSIFIER_RULES, Rule, is_real, parameter_error
+from sk_mnist_mlp._validation import (
+    Rule,
+    check_random_state_of_draws,
+    is_real,
+    parameter_error,
+)
 from sk_mnist_mlp.training._augmentation import Distortion, distort, distortion_values
 from sk_mnist_mlp.training._chance import step_keys
 
@@ -139,9 +144,7 @@ class RandomDistortion(BaseEstimator):
         )
         shape = _shape_of_images(array)
         distortion = _checked(_NAME, self, shape)
-        rule = CLASSIFIER_RULES["random_state"]
-        if not rule.holds(self.random_state):
-            raise parameter_error(_NAME, "random_state", self.random_state, rule)
+        check_random_state_of_draws(_NAME, self.random_state)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         return _distort_blocks(array, shape, distortion, seed)
 

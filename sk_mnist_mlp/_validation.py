@@ -22,6 +22,7 @@ __all__ = [
     "SCHEDULES",
     "check_finite",
     "check_parameters",
+    "check_random_state_of_draws",
     "check_sampling",
     "check_table",
     "clear_sentences",
@@ -283,7 +284,19 @@ def check_sampling(who: str, n_samples: Any, random_state: Any) -> None:
     if not _count(n_samples):
         rule = Rule(_count, "a whole number of 1 or more", "50 are usual.")
         raise parameter_error(who, "n_samples", n_samples, rule)
-    rule = CLASSIFIER_RULES["random_state"]
+    check_random_state_of_draws(who, random_state)
+
+
+def check_random_state_of_draws(who: str, random_state: Any) -> None:
+    """Raise where something else than a seed is to decide what is drawn.
+
+    Raises
+    ------
+    InvalidParameterError
+    """
+    rule = CLASSIFIER_RULES["random_state"]._replace(
+        fix="Use 0, or any other number, to draw the same every time."
+    )
     if not rule.holds(random_state):
         raise parameter_error(who, "random_state", random_state, rule)
 

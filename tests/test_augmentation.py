@@ -444,8 +444,8 @@ def test_a_wrong_random_state_of_a_distortion_is_refused():
     """A seed is checked when it is used."""
     sentence = (
         "RandomDistortion: expected random_state to be None, a whole number from 0 to 4294967295 "
-        "or a numpy.random.RandomState, got 'x'. Use 0, or any other number, to make every fit the "
-        "same."
+        "or a numpy.random.RandomState, got 'x'. Use 0, or any other number, to draw the same "
+        "every time."
     )
     with pytest.raises(InvalidParameterError, match=f"^{re.escape(sentence)}$"):
         RandomDistortion(translation=1, random_state="x").transform(X)

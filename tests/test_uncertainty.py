@@ -180,8 +180,8 @@ def test_a_random_state_that_is_none_is_refused(model):
     """A seed is checked as the estimator's own."""
     sentence = (
         "MLPDigitClassifier: expected random_state to be None, a whole number from 0 to "
-        "4294967295 or a numpy.random.RandomState, got -1. Use 0, or any other number, to make "
-        "every fit the same."
+        "4294967295 or a numpy.random.RandomState, got -1. Use 0, or any other number, to draw "
+        "the same every time."
     )
     with pytest.raises(InvalidParameterError, match=f"^{re.escape(sentence)}$"):
         model.predict_proba_samples(X, random_state=-1)

@@ -1,0 +1,324 @@
+"""Learning rate schedules and averaged weights: by their equations, through the estimator."""
+
+import copy
+import pickle
+import re
+
+import keras
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+
+from sk_mnist_mlp import MLPDigitClassifier, load_model, save_model
+from sk_mnist_mlp.exceptions import InvalidParameterError
+from sk_mnist_mlp.training._schedules import averaging_shares, schedule_factors, schedule_rates
+
+X, Y = load_digits(return_X_y=True)
+X, Y = (X / 16)[:300], Y[:300]
+
+FULL_BATCH = dict(
+    hidden_units=(12, 8),
+    dropout=0.0,
+    optimizer="sgd",
+    learning_rate=0.5,
+    batch_size=1000,
+    dtype="float64",
+    random_state=0,
+)
+"""One step an epoch, and no memory but the weights: every step can be looked at."""
+
+
+def one_step_an_epoch(**parameters):
+    """Return a classifier whose epochs are single steps of plain gradient descent."""
+    return MLPDigitClassifier(**(FULL_BATCH | parameters))
+
+
+def small(**parameters):
+    """Return a classifier that fits in a moment, with all that goes on between steps."""
+    given = {"hidden_units": (24, 16), "epochs": 3, "batch_size": 32, "random_state": 0}
+    return MLPDigitClassifier(**(given | parameters))
+
+
+def weights_of(model):
+    """Return a model's weights as one flat array."""
+    return np.concatenate([array.ravel() for array in [*model.coefs_, *model.intercepts_]])
+
+
+# ------------------------------------------------------------------------------------------------
+# The factors
+
+
+def test_cosine_by_its_equation():
+    """Up in a straight line over a twentieth of the steps, then down half a cosine to zero."""
+    factors = schedule_factors("cosine", 200)
+    np.testing.assert_allclose(factors[:10], np.arange(1, 11) / 11)
+    t = np.arange(190) / 190
+    np.testing.assert_allclose(factors[10:], (1 + np.cos(np.pi * t)) / 2)
+    assert factors[-1] < 1e-4
+
+
+def test_one_cycle_by_its_equation():
+    """From 1/25 up over three tenths of the steps, then down half a cosine to 1/10,000."""
+    factors = schedule_factors("one_cycle", 200)
+    np.testing.assert_allclose(factors[:60], 1 / 25 + 24 / 25 * np.arange(1, 61) / 61)
+    t = np.arange(140) / 140
+    np.testing.assert_allclose(factors[60:], 1e-4 + (1 - 1e-4) * (1 + np.cos(np.pi * t)) / 2)
+    assert factors[-1] < 3e-4
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 3, 7, 19, 20, 21, 1000])
+@pytest.mark.parametrize("schedule", ["cosine", "one_cycle"])
+def test_any_number_of_steps(schedule, n_steps):
+    """There is a rate above zero for each step; it rises to its peak of one, and then falls."""
+    factors = schedule_factors(schedule, n_steps)
+    assert factors.shape == (n_steps,)
+    assert factors.min() > 0
+    assert factors.max() == 1.0
+    peak = factors.argmax()
+    assert (np.diff(factors[: peak + 1]) > 0).all()
+    assert (np.diff(factors[peak:]) < 0).all()
+
+
+def test_a_keras_schedule_gives_the_rates_itself():
+    """Its rates are those of the steps since the first of all, whatever ``learning_rate`` says."""
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
+    rates = schedule_rates(schedule, 7.0, 5, 20)
+    np.testing.assert_allclose(rates, 0.1 * 0.5 ** (np.arange(5, 25) / 10), rtol=1e-6)
+
+
+def test_without_a_schedule_the_rate_stays():
+    """None is one factor throughout."""
+    np.testing.assert_array_equal(schedule_factors(None, 4), np.ones(4))
+
+
+# ------------------------------------------------------------------------------------------------
+# Schedules in training
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one_cycle"])
+def test_each_step_takes_its_rate(schedule):
+    """A fit with a schedule equals one step after another, each at its own constant rate."""
+    scheduled = one_step_an_epoch(learning_rate_schedule=schedule, epochs=8).fit(X, Y)
+    steps = one_step_an_epoch(warm_start=True, epochs=1)
+    for factor in schedule_factors(schedule, 8):
+        steps.set_params(learning_rate=0.5 * factor).fit(X, Y)
+    np.testing.assert_allclose(weights_of(steps), weights_of(scheduled), rtol=1e-12)
+
+
+def test_an_optimizer_brings_the_rate_that_is_scaled():
+    """A schedule scales the rate of an optimizer instance, not the parameter beside it."""
+    by_name = one_step_an_epoch(learning_rate_schedule="cosine", epochs=5).fit(X, Y)
+    instance = one_step_an_epoch(
+        optimizer=keras.optimizers.SGD(0.5), learning_rate=9.0, learning_rate_schedule="cosine"
+    )
+    instance.set_params(epochs=5).fit(X, Y)
+    np.testing.assert_allclose(weights_of(instance), weights_of(by_name), rtol=1e-6)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("schedule", "momentum"),
+    [
+        ("cosine", 0.9),
+        ("one_cycle", None),
+        (keras.optimizers.schedules.PolynomialDecay(0.01, 20, 0.001), None),
+    ],
+    ids=["cosine", "one_cycle", "keras"],
+)
+def test_both_engines_follow_it(schedule, momentum):
+    """Keras's own loop and ours learn the same, step by step."""
+    models = [
+        small(
+            learning_rate_schedule=schedule,
+            weight_averaging=momentum,
+            dropout=0.0,
+            engine=engine,
+            dtype="float64",
+        ).fit(X, Y)
+        for engine in ("compiled", "keras")
+    ]
+    assert [model.engine_ for model in models] == ["compiled", "keras"]
+    np.testing.assert_allclose(models[0].loss_curve_, models[1].loss_curve_, rtol=1e-4)
+    np.testing.assert_allclose(weights_of(models[0]), weights_of(models[1]), atol=1e-4)
+
+
+def test_every_fit_has_a_cycle_of_its_own():
+    """Going on by ``warm_start`` warms up and decays again, over the epochs of that call."""
+    model = one_step_an_epoch(learning_rate_schedule="one_cycle", warm_start=True, epochs=5)
+    model.fit(X, Y).set_params(epochs=3).fit(X, Y)
+    steps = one_step_an_epoch(warm_start=True, epochs=1)
+    for n_steps in (5, 3):
+        for factor in schedule_factors("one_cycle", n_steps):
+            steps.set_params(learning_rate=0.5 * factor).fit(X, Y)
+    np.testing.assert_allclose(weights_of(model), weights_of(steps), rtol=1e-12)
+    assert model.n_iter_ == 8
+
+
+def test_a_keras_schedule_goes_on_through_partial_fit():
+    """It knows its own length, so epochs one by one are what one fit of them is."""
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.01, 20, 0.5)
+    whole = small(learning_rate_schedule=schedule, epochs=4).fit(X, Y)
+    parts = small(learning_rate_schedule=schedule, epochs=4)
+    for _ in range(4):
+        parts.partial_fit(X, Y, classes=np.arange(10))
+    np.testing.assert_array_equal(weights_of(parts), weights_of(whole))
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one_cycle"])
+def test_a_named_schedule_needs_a_last_epoch(schedule):
+    """``partial_fit`` knows none, and says so before it trains."""
+    model = small(learning_rate_schedule=schedule)
+    sentence = (
+        "MLPDigitClassifier: expected learning_rate_schedule to be None or a Keras schedule in "
+        f"partial_fit, which knows no last epoch, got {schedule!r}. Call fit instead, or set "
+        "learning_rate_schedule=None."
+    )
+    with pytest.raises(InvalidParameterError, match=f"^{re.escape(sentence)}$"):
+        model.partial_fit(X, Y, classes=np.arange(10))
+    assert not hasattr(model, "coefs_")
+    model.fit(X, Y)
+    before = weights_of(model)
+    with pytest.raises(InvalidParameterError, match=f"^{re.escape(sentence)}$"):
+        model.partial_fit(X, Y)
+    np.testing.assert_array_equal(weights_of(model), before)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    ["one cycle", "Cosine", "", 0.1, True, ["cosine"], keras.optimizers.schedules.CosineDecay],
+)
+def test_a_schedule_that_is_none_is_refused(schedule):
+    """The error lists the names there are."""
+    shown = repr(schedule) if len(repr(schedule)) <= 80 else f"{repr(schedule)[:77]}..."
+    sentence = (
+        "MLPDigitClassifier: expected learning_rate_schedule to be None, one of cosine, one_cycle, "
+        f'or a Keras LearningRateSchedule, got {shown}. Use "cosine" to warm up and then decay to '
+        "zero by the last epoch."
+    )
+    with pytest.raises(InvalidParameterError, match=f"^{re.escape(sentence)}$"):
+        small(learning_rate_schedule=schedule).fit(X, Y)
+
+
+@pytest.mark.parametrize("engine", ["auto", "keras"])
+def test_two_schedules_are_refused(engine):
+    """An optimizer with a schedule of its own leaves no rate to schedule."""
+    own = keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10))
+    model = small(optimizer=own, learning_rate_schedule="cosine", engine=engine)
+    sentence = (
+        "MLPDigitClassifier: expected one learning rate schedule, got learning_rate_schedule="
+        "'cosine' and an optimizer with a schedule of its own. Give the optimizer a number as "
+        "learning_rate, or set learning_rate_schedule=None."
+    )
+    with pytest.raises(InvalidParameterError, match=f"^{re.escape(sentence)}$"):
+        model.fit(X, Y)
+
+
+def test_a_keras_schedule_is_cloned_pickled_and_kept_in_a_file(tmp_path):
+    """It comes back with the model, and trains the same again."""
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.01, 20, 0.5)
+    model = small(learning_rate_schedule=schedule).fit(X, Y)
+    save_model(model, tmp_path / "model.skmlp")
+    kept = load_model(tmp_path / "model.skmlp")
+    for other in (clone(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model)), kept):
+        again = clone(other).fit(X, Y)
+        np.testing.assert_array_equal(weights_of(again), weights_of(model))
+
+
+# ------------------------------------------------------------------------------------------------
+# Averaged weights
+
+
+def averages(momentum, n_steps):
+    """Average the weights of steps 0, 1, … by the equation, from fits without averaging."""
+    paths = [weights_of(one_step_an_epoch(epochs=n).fit(X, Y)) for n in range(1, n_steps + 1)]
+    first = one_step_an_epoch(epochs=1, learning_rate=1e-300).fit(X, Y)
+    average = weights_of(first)
+    for step, weights in enumerate(paths):
+        kept = min(momentum, (1 + step) / (10 + step))
+        average = kept * average + (1 - kept) * weights
+    return average
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.05, 0.3, 0.999])
+def test_the_average_by_its_equation(momentum):
+    """After each step the average keeps min(momentum, (1 + t) / (10 + t)) of itself."""
+    model = one_step_an_epoch(weight_averaging=momentum, epochs=6).fit(X, Y)
+    np.testing.assert_allclose(weights_of(model), averages(momentum, 6), rtol=1e-9)
+
+
+def test_shares_reach_the_momentum():
+    """Early steps are forgotten soon; later on the momentum holds."""
+    shares = averaging_shares(0.9, 0, 1000)
+    np.testing.assert_allclose(shares[0], 0.9)
+    np.testing.assert_allclose(shares[-1], 0.1)
+    assert (np.diff(shares) <= 0).all()
+    np.testing.assert_array_equal(shares[300:], averaging_shares(0.9, 300, 700))
+
+
+def test_a_momentum_of_zero_averages_nothing():
+    """The average is then the last step's weights."""
+    averaged = small(weight_averaging=0.0).fit(X, Y)
+    np.testing.assert_allclose(weights_of(averaged), weights_of(small().fit(X, Y)), rtol=1e-6)
+
+
+def test_averaging_does_not_disturb_the_training():
+    """The weights behind the average go where they would go without it; so do the losses."""
+    averaged, plain = small(weight_averaging=0.9).fit(X, Y), small().fit(X, Y)
+    np.testing.assert_allclose(averaged.loss_curve_, plain.loss_curve_, rtol=1e-6)
+    assert not np.allclose(weights_of(averaged), weights_of(plain), rtol=1e-3)
+
+
+def test_averaged_training_goes_on_as_if_never_stopped():
+    """Two epochs and then three equal five, and so do five calls of ``partial_fit``."""
+    whole = small(weight_averaging=0.95, epochs=5).fit(X, Y)
+    parts = small(weight_averaging=0.95, epochs=2, warm_start=True).fit(X, Y)
+    parts = pickle.loads(pickle.dumps(parts)).set_params(epochs=3).fit(X, Y)
+    steps = small(weight_averaging=0.95)
+    for _ in range(5):
+        steps.partial_fit(X, Y, classes=np.arange(10))
+    np.testing.assert_array_equal(weights_of(parts), weights_of(whole))
+    np.testing.assert_array_equal(weights_of(steps), weights_of(whole))
+
+
+def test_averaging_can_begin_and_end_between_fits():
+    """Begun later, it starts from the weights there are; ended, training goes on behind it."""
+    model = small(warm_start=True).fit(X, Y)
+    model.set_params(weight_averaging=0.9).fit(X, Y).set_params(weight_averaging=None).fit(X, Y)
+    plain = small(warm_start=True)
+    for _ in range(3):
+        plain.fit(X, Y)
+    np.testing.assert_allclose(weights_of(model), weights_of(plain), rtol=1e-4, atol=1e-6)
+
+
+def test_the_average_is_what_predicts_and_what_is_measured():
+    """Early stopping measures the average on the held-out rows, and keeps its best epoch."""
+    model = small(weight_averaging=0.9, early_stopping=True, validation_fraction=0.3, epochs=12)
+    model.fit(X, Y)
+    from sk_mnist_mlp.training._chance import stratified_holdout
+    from sk_mnist_mlp.training._plan import Seeds
+
+    seed = Seeds.draw(np.random.RandomState(0)).validation
+    _, held_out = stratified_holdout(Y, np.arange(len(Y)), 10, 0.3, seed)
+    best = max(model.history_["val_accuracy"])
+    assert model.score(X[held_out], Y[held_out]) == pytest.approx(best)
+
+
+def test_averages_need_no_training_state_to_predict(tmp_path):
+    """A pickle and a model file keep the average as the model's weights."""
+    model = small(weight_averaging=0.9).fit(X, Y)
+    save_model(model, tmp_path / "model.skmlp")
+    for kept in (pickle.loads(pickle.dumps(model)), load_model(tmp_path / "model.skmlp")):
+        np.testing.assert_array_equal(weights_of(kept), weights_of(model))
+        np.testing.assert_array_equal(kept.predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.parametrize("momentum", [1, 1.0, -0.1, 99, np.nan, "0.9", True])
+def test_a_momentum_outside_its_range_is_refused(momentum):
+    """A momentum of one would never move."""
+    sentence = (
+        "MLPDigitClassifier: expected weight_averaging to be None or a number in [0, 1), got "
+        f"{momentum!r}. It is the average's momentum: 0.999 averages over about 1,000 steps."
+    )
+    with pytest.raises(InvalidParameterError, match=f"^{re.escape(sentence)}$"):
+        small(weight_averaging=momentum).fit(X, Y)
