@@ -162,8 +162,8 @@ def check_classes(who: str, classes: Any) -> NDArray[Any]:
     named = np.unique(check_labels(who, classes, name="classes"))
     if len(named) < 2:
         raise ValueError(
-            f"{who}: expected two classes or more, got 1 class ({shown(named)}). Name all "
-            "labels there will ever be."
+            f"{who}: expected two classes or more, got {shown(named)}. Name all labels there will "
+            "ever be."
         )
     return named
 

@@ -96,6 +96,8 @@ def _is_widths(value: Any) -> bool:
         return bool(value >= 1)
     if isinstance(value, (str, Mapping)) or not isinstance(value, (Sequence, np.ndarray)):
         return False
+    if isinstance(value, np.ndarray) and value.ndim != 1:
+        return False
     return len(value) > 0 and all(is_integer(width) and width >= 1 for width in value)
 
 
