@@ -75,8 +75,10 @@ bench: $(VENV)/bench.installed ## Measure against Keras, SciKeras, skorch, PyTor
 	$(BIN)/python examples/benchmarks/bench_predict.py
 	$(BIN)/python examples/benchmarks/bench_memory.py
 
-docs: $(VENV)/docs.installed ## Draw the pictures of the documents
+docs: $(VENV)/docs.installed ## Draw the pictures, write docs/api.md, build the site in build/docs
 	$(BIN)/python examples/plot_tutorial.py
+	$(BIN)/python docs/render_api.py
+	$(BIN)/python -m sphinx -q -W --keep-going docs build/docs
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) $(VENV)-sklearn-* build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

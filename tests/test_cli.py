@@ -322,6 +322,24 @@ def test_train_is_the_estimator(data, tmp_path, capsys):
     assert f"Test accuracy   {twin.score(X_test, y_test):.2%} " in capsys.readouterr().out
 
 
+def test_train_by_a_recipe(data, tmp_path, capsys):
+    """--recipe takes the recipe's parameters, and options replace single ones of them."""
+    from sk_mnist_mlp import RECIPES
+    from sk_mnist_mlp.persistence import load_model
+
+    for recipe, parameters in RECIPES.items():
+        output = str(tmp_path / f"{recipe}.skmlp")
+        options = ["--epochs", "1", "--recipe", recipe, "--output", output]
+        assert main(["train", "--data", data, *options]) == 0
+        kept = load_model(output)[-1].get_params()
+        assert kept["epochs"] == 1
+        for name in parameters.keys() - {"epochs", "augmentation"}:
+            assert kept[name] == parameters[name]
+        assert str(kept["augmentation"]) == str(parameters.get("augmentation"))
+    assert main(["train", "--help"]) == 0
+    assert "{" + ",".join(RECIPES) + "}" in capsys.readouterr().out
+
+
 def test_train_that_diverges_writes_nothing(data, tmp_path, capsys):
     """A loss that is no number any more ends with status 1, and an older model stays."""
     output = tmp_path / "m.skmlp"
