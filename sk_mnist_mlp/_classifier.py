@@ -21,6 +21,7 @@ from sk_mnist_mlp._compat import DOC_LINK_TEMPLATE, CallbackSupportMixin, with_c
 from sk_mnist_mlp._distortion import augmentation_plan
 from sk_mnist_mlp._epoch_tasks import EpochTasks
 from sk_mnist_mlp._inference import forward, log_softmax, most_probable, softmax
+from sk_mnist_mlp._keras_record import with_records
 from sk_mnist_mlp._labels import (
     check_classes,
     check_labels,
@@ -551,7 +552,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return replace(state, weights=weights)
 
     def __getattr__(self, name: str) -> Any:
-        """Build a Keras object that a model file keeps as plain values, when first asked for."""
+        """Build a Keras object that a file or pickle keeps as plain values, when asked for."""
         recorded = vars(self).get("_recorded", {})
         if name not in recorded:
             # Raises as Python would, or as the property does that led here.
@@ -564,7 +565,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         state.pop("_keras_model", None)
         if "_state" in state and not state["_keeps_state"]:
             state["_state"] = replace(state["_state"], weights=[], optimizer_state=[])
-        return state
+        return with_records(state)
 
     @contextlib.contextmanager
     def _unchanged_on_error(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["KERAS_CLASSES", "KerasRecord", "record_of"]
+__all__ = ["KERAS_CLASSES", "KerasRecord", "record_of", "with_records"]
 
 _OPTIMIZERS = (
     "Adadelta",
@@ -97,6 +97,20 @@ def record_of(value: Any) -> KerasRecord | None:
     if getattr(home, name, None) is not type(value):
         return None  # a class of the user's own that has the same name
     return _record(name, value.get_config())
+
+
+def with_records(attributes: dict[str, Any]) -> dict[str, Any]:
+    """An estimator's attributes with Keras objects as records, under the name ``"_recorded"``.
+
+    So a pickle holds plain values: it loads without Keras, and with loaders that build no classes
+    they do not know.
+    """
+    found = {name: record_of(value) for name, value in attributes.items()}
+    records = {name: record for name, record in found.items() if record is not None}
+    if not records:
+        return attributes
+    rest = {name: value for name, value in attributes.items() if name not in records}
+    return rest | {"_recorded": attributes.get("_recorded", {}) | records}
 
 
 def _record(name: str, config: dict[str, Any]) -> KerasRecord | None:

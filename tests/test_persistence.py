@@ -21,7 +21,13 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 
 import sk_mnist_mlp
-from sk_mnist_mlp import ImageFlattener, MLPDigitClassifier, load_model, save_model
+from sk_mnist_mlp import (
+    ImageFlattener,
+    MLPDigitClassifier,
+    RandomDistortion,
+    load_model,
+    save_model,
+)
 from sk_mnist_mlp.exceptions import ModelFileError
 from sk_mnist_mlp.persistence import FORMAT_NUMBER, read_manifest
 
@@ -91,6 +97,7 @@ def test_a_loaded_classifier_predicts_bit_for_bit_the_same(labels, path):
         {"hidden_units": [5], "early_stopping": True, "l2": 1e-3, "label_smoothing": 0.1},
         {"hidden_units": np.array([7, 6]), "class_weight": {3: 2.5, 4: 0.5}, "learning_rate": 0.01},
         {"dropout": np.float64(0.2), "batch_size": np.int64(32), "optimizer": "rmsprop"},
+        {"learning_rate_schedule": "cosine", "weight_averaging": 0.9, "image_shape": (8, 8)},
     ],
 )
 def test_parameters_survive(parameters, path):
@@ -100,6 +107,18 @@ def test_parameters_survive(parameters, path):
     for name, value in model.get_params().items():
         np.testing.assert_equal(loaded.get_params()[name], value)
     assert type(loaded.hidden_units) is type(model.hidden_units)
+    assert_equal_state(model, loaded)
+
+
+def test_a_distortion_and_averaged_weights_survive(path):
+    """Augmentation comes back as its class, and averaged weights go on being averaged."""
+    distortion = RandomDistortion(rotation=3, translation=1, random_state=7)
+    model = small(augmentation=distortion, weight_averaging=0.9, warm_start=True).fit(X, Y)
+    loaded = round_trip(model, path)
+    assert isinstance(loaded.augmentation, RandomDistortion)
+    assert loaded.augmentation.get_params() == distortion.get_params()
+    for each in (model, loaded):
+        each.fit(X, Y)
     assert_equal_state(model, loaded)
 
 
@@ -464,7 +483,7 @@ def test_a_full_disk_leaves_the_old_file_whole(path, monkeypatch):
         assert os.listdir(path.parent) == [path.name]
 
 
-def run_script(script, *arguments, timeout=100):
+def run_script(script, *arguments, timeout=250):
     """Run Python code that imports no TensorFlow, so that it may fork."""
     return subprocess.run(
         [sys.executable, "-c", SCRIPT_HEAD + script, *map(str, arguments)],
@@ -493,7 +512,7 @@ def is_whole():
 """
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(280)
 def test_a_process_over_its_file_size_leaves_the_old_file_whole(path):
     """The system's own limit on file sizes, met while writing, leaves the old file and no other."""
     run_script(
@@ -514,7 +533,7 @@ for limit in range(0, len(before) - 4096, 4096):
     )
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(280)
 def test_a_kill_while_saving_leaves_a_whole_file(path):
     """SIGKILL at 50 random moments of continuous saving: the file always loads."""
     printed = run_script(
@@ -538,7 +557,7 @@ print(len(list(path.parent.glob(".sk_mnist_mlp-*.tmp"))))
     assert int(printed) > 0  # some were killed in the middle of writing
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(280)
 def test_two_processes_saving_to_one_path_leave_one_of_the_two_files(path):
     """Whoever reads while two processes save to one path finds one of the two files, whole."""
     run_script(
@@ -548,7 +567,7 @@ children = []
 for model in models:
     children.append(os.fork())
     if not children[-1]:
-        for _ in range(60):
+        for _ in range(25):
             save_model(model, path)
         os._exit(0)
 n_read = 0
