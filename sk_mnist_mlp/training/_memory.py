@@ -24,6 +24,8 @@ with Adam, 55 and 22 with SGD."""
 _UNKNOWN_SLOTS = 3
 """Moments of an optimizer of which nothing is known; few have more."""
 
+_CGROUPS = Path("/sys/fs/cgroup")
+
 _UNLIMITED = 1 << 60
 
 
@@ -97,10 +99,10 @@ def _linux_free() -> int | None:
 
 def _cgroup_free() -> list[int]:
     """List what the container that this process may live in still allows, by each limit."""
-    root, free = Path("/sys/fs/cgroup"), [_UNLIMITED]
+    free = [_UNLIMITED]
     for folder, limit, usage in (
-        (root, "memory.max", "memory.current"),
-        (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+        (_CGROUPS, "memory.max", "memory.current"),
+        (_CGROUPS / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
     ):
         try:
             used = int((folder / usage).read_text()) - _file_cache(folder / "memory.stat")
