@@ -1,0 +1,97 @@
+"""Searches on Ray, through its joblib backend: the same scores, and no hang when a worker dies.
+
+Ray takes 260 MB, so its tests are run by a target of their own, ``make test-ray``.
+"""
+
+import os
+import signal
+import uuid
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import ray
+from ray.util.joblib import register_ray
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.pipeline import make_pipeline
+
+from sk_mnist_mlp import ImageFlattener, MLPDigitClassifier
+
+pytestmark = [
+    pytest.mark.timeout(180),
+    # Of Ray's own making: joblib's context and the way its pool is put together.
+    pytest.mark.filterwarnings("ignore:.*context.*argument.*:UserWarning"),
+]
+
+GRID = {
+    "mlpdigitclassifier__dropout": [0.0, 0.4],
+    "mlpdigitclassifier__hidden_units": [8, (16, 8)],
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster():
+    """Two worker processes on this machine."""
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    register_ray()
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def images():
+    digits = load_digits()
+    return digits.images, digits.target
+
+
+def pipeline():
+    return make_pipeline(
+        ImageFlattener(scale=16), MLPDigitClassifier(hidden_units=16, epochs=2, random_state=0)
+    )
+
+
+class KillsItsWorker:
+    """A scorer that ends its process without a word, once, at the n-th score of a search."""
+
+    def __init__(self, folder, at):
+        self.folder = Path(folder)
+        self.at = at
+
+    def __call__(self, estimator, X, y):
+        (self.folder / uuid.uuid4().hex).touch()
+        if len(list(self.folder.iterdir())) == self.at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return estimator.score(X, y)
+
+
+def test_a_search_scores_the_same_on_ray(images):
+    """GridSearchCV and cross_validate give bit-equal scores on Ray's workers."""
+    X, y = images
+    local = GridSearchCV(pipeline(), GRID, cv=3).fit(X, y)
+    validated = cross_validate(pipeline(), X, y, cv=3)
+    with joblib.parallel_config(backend="ray", n_jobs=2):
+        remote = GridSearchCV(pipeline(), GRID, cv=3).fit(X, y)
+        remotely_validated = cross_validate(pipeline(), X, y, cv=3)
+    np.testing.assert_array_equal(
+        local.cv_results_["mean_test_score"], remote.cv_results_["mean_test_score"]
+    )
+    np.testing.assert_array_equal(validated["test_score"], remotely_validated["test_score"])
+
+
+def test_a_killed_worker_is_an_error_of_ray_or_a_completed_search(images, tmp_path):
+    """A worker that dies in the middle costs an error or nothing, never a hang."""
+    X, y = images
+    search = GridSearchCV(
+        pipeline(), GRID, cv=3, scoring=KillsItsWorker(tmp_path, at=4), refit=False
+    )
+    local = GridSearchCV(pipeline(), GRID, cv=3, refit=False).fit(X, y)
+    with joblib.parallel_config(backend="ray", n_jobs=2):
+        try:
+            search.fit(X, y)
+        except ray.exceptions.RayError:
+            return
+    np.testing.assert_array_equal(
+        local.cv_results_["mean_test_score"], search.cv_results_["mean_test_score"]
+    )
