@@ -34,7 +34,10 @@ GRID = {
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
     """Two worker processes on this machine."""
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    # Workers import this file, for the scorer below.
+    folders = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(folders)}}
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env=environment)
     register_ray()
     yield
     ray.shutdown()
@@ -90,7 +93,7 @@ def test_a_killed_worker_is_an_error_of_ray_or_a_completed_search(images, tmp_pa
     with joblib.parallel_config(backend="ray", n_jobs=2):
         try:
             search.fit(X, y)
-        except ray.exceptions.RayError:
+        except ray.exceptions.RayActorError:
             return
     np.testing.assert_array_equal(
         local.cv_results_["mean_test_score"], search.cv_results_["mean_test_score"]
