@@ -5,6 +5,7 @@ TensorFlow's threads do not survive a fork, and by default it takes every core o
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import sys
@@ -26,11 +27,25 @@ def use_worker_threads() -> None:
         _owner = os.getpid()
     n_threads = os.environ.get("OMP_NUM_THREADS")
     in_worker = multiprocessing.parent_process() is not None
-    if in_worker and n_threads and "tensorflow" not in sys.modules:
+    if "tensorflow" in sys.modules:
+        return
+    if in_worker and n_threads:
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", n_threads)
-    # TensorFlow's C++ side greets on standard error; a library should not.
-    if "tensorflow" not in sys.modules:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    _import_quietly()
+
+
+def _import_quietly() -> None:
+    """Import TensorFlow without its C++ side's greeting on standard error.
+
+    The level is read once, at the import, so the environment can be put back for child processes.
+    """
+    given = "TF_CPP_MIN_LOG_LEVEL" in os.environ
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        importlib.import_module("tensorflow")
+    finally:
+        if not given:
+            del os.environ["TF_CPP_MIN_LOG_LEVEL"]
 
 
 def started_before_fork() -> bool:
