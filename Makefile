@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export SCIPY_ARRAY_API := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format type contract test-matrix bench docs clean
+.PHONY: help run test lint format type contract test-matrix test-ray bench docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -69,6 +69,9 @@ $(VENV)-sklearn-%/installed: pyproject.toml
 	$(call make_venv,$(VENV)-sklearn-$*)
 	@$(VENV)-sklearn-$*/bin/python -m pip install --quiet --editable '.[contract]' 'scikit-learn==$*.*'
 	@touch $@
+
+test-ray: $(VENV)/test.installed $(VENV)/ray.installed ## Run the tests of searches on Ray, which is large
+	$(BIN)/python -m pytest tests/ray_backend.py
 
 bench: $(VENV)/bench.installed ## Measure against Keras, SciKeras, skorch, PyTorch and MLPClassifier
 	$(BIN)/python examples/benchmarks/bench_fit.py
