@@ -16,7 +16,14 @@ __all__ = ["DataFileError", "InvalidParameterError", "ModelFileError", "SkMnistM
 
 
 class SkMnistMlpError(Exception):
-    """Root of every exception this package defines: catch it to catch them all."""
+    """Root of every exception this package defines: catch it to catch them all.
+
+    Examples
+    --------
+    >>> from sk_mnist_mlp.exceptions import ModelFileError, SkMnistMlpError
+    >>> issubclass(ModelFileError, SkMnistMlpError)
+    True
+    """
 
 
 class DataFileError(SkMnistMlpError, ValueError):

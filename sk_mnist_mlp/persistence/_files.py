@@ -134,6 +134,18 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
     ------
     ModelFileError, OSError
         As :func:`load_model` does.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from sk_mnist_mlp import MLPDigitClassifier, save_model
+    >>> from sk_mnist_mlp.persistence import read_manifest
+    >>> model = MLPDigitClassifier(hidden_units=2, epochs=1).fit([[0.0], [1.0]], [3, 8])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_model(model, pathlib.Path(folder, "digits.mlp"))
+    ...     manifest = read_manifest(pathlib.Path(folder, "digits.mlp"))
+    >>> manifest["model"]["class"]
+    'MLPDigitClassifier'
     """
     load_model(path)
     fields, _ = read_archive(path, who="read_manifest", what="a model file")
