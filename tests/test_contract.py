@@ -16,7 +16,13 @@ STOCHASTIC = [
     MLPDigitClassifier(
         epochs=30, batch_size=16, learning_rate=0.01, early_stopping=True, validation_fraction=0.5
     ),
-    MLPDigitClassifier(hidden_units=(48, 24), epochs=30, batch_size=16, learning_rate=0.01),
+    MLPDigitClassifier(
+        hidden_units=(48, 24),
+        epochs=30,
+        batch_size=16,
+        learning_rate=0.01,
+        weight_averaging=0.9,
+    ),
 ]
 # Neither batches nor dropout are left to chance, so that even sample weights are exact.
 DETERMINISTIC = [
