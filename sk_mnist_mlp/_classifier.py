@@ -124,8 +124,8 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         of their frequency.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the weights and moments of the last call.
-    callbacks : list of keras.callbacks.Callback or None, default=None
-        Run between epochs, on copies. One with batch hooks makes Keras's own loop train.
+    callbacks : keras.callbacks.Callback, list of them or None, default=None
+        Run between epochs, on shallow copies. One with batch hooks makes Keras's own loop train.
     dtype : {"float32", "float64"}, default="float32"
         Of the weights and of the arithmetic.
     engine : {"auto", "compiled", "keras"}, default="auto"
