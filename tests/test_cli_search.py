@@ -57,13 +57,14 @@ def search(folder, data, *options):
 
 def test_results_are_those_of_grid_search(finished, data):
     """The table holds, to the last bit, what scikit-learn's GridSearchCV finds over a pipeline."""
-    from sklearn.model_selection import GridSearchCV, StratifiedKFold, train_test_split
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
     from sklearn.pipeline import make_pipeline
+    from sklearn.utils import resample
 
     from sk_mnist_mlp import ImageFlattener, MLPDigitClassifier
 
     X, _, y, _ = load_mnist(path=data, return_splits=True)
-    X, _, y, _ = train_test_split(X, y, train_size=600, stratify=y, random_state=0)
+    X, y = resample(X, y, n_samples=600, replace=False, stratify=y, random_state=0)
     plain = GridSearchCV(
         make_pipeline(ImageFlattener(), MLPDigitClassifier(epochs=3, random_state=0)),
         {"mlpdigitclassifier__dropout": [0.1, 0.4], "mlpdigitclassifier__hidden_units": [16, 32]},
@@ -361,6 +362,12 @@ def test_subset_too_small_or_too_large(data, tmp_path, subset, capsys):
         f"got {subset}.\n"
     )
     assert not (tmp_path / "out").exists()
+
+
+def test_subset_of_nearly_all(data, tmp_path):
+    """A subset may leave out a single image."""
+    options = ["--dropout", "0.1", "--epochs", "1", "--cv", "2", "--data", data]
+    assert main(["search", *options, "--subset", "999", "--output", str(tmp_path / "out")]) == 0
 
 
 def test_candidate_that_diverges(data, tmp_path, capsys):

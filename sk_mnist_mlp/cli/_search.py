@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -150,19 +152,16 @@ def _draw_subset(X: Any, y: Any, arguments: argparse.Namespace) -> tuple[Any, An
             f"expected --subset from {least} ({arguments.cv} folds of {n_classes} classes) to "
             f"{len(X)} images, got {n_rows}."
         )
-    from sklearn.model_selection import train_test_split
+    from sklearn.utils import resample
 
-    images, _, labels, _ = train_test_split(
-        X, y, train_size=n_rows, stratify=y, random_state=arguments.seed
+    images, labels = resample(
+        X, y, n_samples=n_rows, replace=False, stratify=y, random_state=arguments.seed
     )
     return images, labels
 
 
 def _open_folder(arguments: argparse.Namespace, grid: dict[str, list[Any]], X: Any, y: Any) -> Path:
     """Make the folder of this search, or find it; refuse that of another."""
-    import hashlib
-    import json
-
     from sk_mnist_mlp.cli._records import data_digest, write_json
 
     question = {
@@ -190,8 +189,6 @@ def _open_folder(arguments: argparse.Namespace, grid: dict[str, list[Any]], X: A
 
 
 def _check_folder(folder: Path, question: dict[str, Any]) -> None:
-    import json
-
     try:
         kept = json.loads((folder / _QUESTION).read_text(encoding="utf-8"))
     except FileNotFoundError:
