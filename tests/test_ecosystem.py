@@ -256,7 +256,7 @@ def test_frames_keep_their_names(make):
     model = small().fit(frame, y)
     assert_array_equal(model.predict(frame), small().fit(X, y).predict(X))
     if not hasattr(MinMaxScaler().fit(frame), "feature_names_in_"):
-        assert make is pl.DataFrame  # scikit-learn before 1.8 knows no names of polars from 2 on
+        assert make is pl.DataFrame  # scikit-learn before 1.9 knows no names of polars from 2 on
         assert not hasattr(model, "feature_names_in_")
         return
     assert model.feature_names_in_.tolist() == list(columns)
@@ -383,6 +383,15 @@ def test_html_links_to_the_documentation(fitted):
     assert (">Fitted<" in page) == fitted
 
 
+def test_a_keras_model_is_listed_once_it_is_built():
+    """``dir`` names ``model_`` after somebody has asked for it, so that nobody else builds it."""
+    model = small(epochs=1).fit(X, y)
+    assert "model_" not in dir(model)
+    assert model.model_ is not None
+    assert "model_" in dir(model)
+    assert {"coefs_", "predict", "fit", "hidden_units"} <= {*dir(model)}
+
+
 @pytest.mark.timeout(60)
 def test_html_does_not_import_tensorflow():
     """Looking at a fitted classifier does not build its Keras model."""
@@ -394,8 +403,6 @@ from sk_mnist_mlp import MLPDigitClassifier
 model = MLPDigitClassifier(hidden_units=4, epochs=1).fit(np.eye(8), np.arange(8) % 2)
 page = estimator_html_repr(model) + repr(model) + model._repr_html_()
 assert "tensorflow" not in sys.modules and "keras" not in sys.modules
-model.model_
-assert "model_" in dir(model)
 """
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
