@@ -10,6 +10,7 @@ Work too small to repay a compilation runs the same step in NumPy, from the firs
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,7 +30,7 @@ from sk_mnist_mlp.training._stack import (
 )
 from sk_mnist_mlp.training._tensorflow import started_before_fork
 
-__all__ = ["choose_path", "n_traces", "train_stack"]
+__all__ = ["choose_path", "n_traces", "train_each", "train_stack"]
 
 # Measured on 2 cores with AVX-512, 2026-11-23: an MNIST epoch of the tutorial's network costs
 # 0.95 s in NumPy (one BLAS thread) and 0.41 s in XLA (0.62 s on one core), a compilation 1.2 s and
@@ -63,34 +64,69 @@ def train_stack(
     -------
     results : list of TrainingResult
         One for each job, in order.
+
+    Raises
+    ------
+    BaseException
+        What the first network to fail raised.
     """
-    networks = [begin_network(plan, data) for plan, data in jobs]
+    results = []
+    for outcome in train_each(jobs, path=path):
+        if isinstance(outcome, BaseException):
+            raise outcome
+        results.append(outcome)
+    return results
+
+
+def train_each(
+    jobs: Sequence[tuple[TrainingPlan, TrainingData]], *, path: str = "auto"
+) -> list[TrainingResult | BaseException]:
+    """Train as :func:`train_stack`; what a network's callbacks raise ends that network alone.
+
+    Returns
+    -------
+    outcomes : list of TrainingResult or BaseException
+        One for each job, in order.
+    """
+    begun = [_begin(plan, data) for plan, data in jobs]
+    networks = [network for network in begun if isinstance(network, Network)]
     if path == "auto":
         path = choose_path(*jobs[0])
-    interrupted = False
     try:
         _run_epochs(networks, path)
     except KeyboardInterrupt:
-        interrupted = True
-        warn_of_interrupt()
+        for network in networks:
+            network.interrupted = True
     finally:
         for network in networks:
             network.monitor.close()
-    return [_finish(network, interrupted) for network in networks]
+    if any(network.interrupted for network in networks):
+        warn_of_interrupt()
+    return [_finish(one) if isinstance(one, Network) else one for one in begun]
+
+
+def _begin(plan: TrainingPlan, data: TrainingData) -> Network | Exception:
+    try:
+        return begin_network(plan, data)
+    except Exception as error:
+        return error
 
 
 def _run_epochs(networks: list[Network], path: str) -> None:
     for network in networks:
         if network.callbacks:
-            network.callbacks.begin()
+            network.attempt(network.callbacks.begin)
     if path == "numpy":
         _keep_freed_memory()
-    active = networks
+    stack = networks
     # What overflows shows in the loss, of which the monitor warns once.
     quiet = np.errstate(divide="ignore", invalid="ignore", over="ignore")
     with single_blas_thread if path == "numpy" else contextlib.nullcontext(), quiet:
-        while active := [network for network in active if network.wants_more]:
-            _run_epoch(active, path)
+        while active := [network for network in stack if network.wants_more]:
+            # A smaller stack is another program to compile, so in XLA some may idle in it.
+            if path == "numpy" or 2 * len(active) <= len(stack):
+                stack = active
+            _run_epoch(stack, path)
 
 
 def _keep_freed_memory() -> None:
@@ -103,28 +139,40 @@ def _keep_freed_memory() -> None:
     np.empty(1 << 24, np.uint8)
 
 
-def _run_epoch(active: list[Network], path: str) -> None:
-    structure = structure_of(active, path)
+def _run_epoch(stack: list[Network], path: str) -> None:
+    for network in stack:
+        if network.wants_more:
+            network.attempt(functools.partial(_begin_epoch, network))
+    active = [network for network in stack if network.wants_more]
+    if path == "numpy":
+        stack = active
+    if not active:
+        return
+    structure = structure_of(stack, path)
     run_block = numpy_block if path == "numpy" else xla_block(structure)
-    values = values_of(active, structure)
-    for network in active:
-        network.monitor.begin_epoch()
-        if network.callbacks:
-            network.rate_factor = network.callbacks.begin_epoch(network.monitor.n_epochs)
-    stack = stack_networks(active)
-    sums = np.zeros((3, len(active)))
+    values = values_of(stack, structure)
+    arrays = stack_networks(stack)
+    sums = np.zeros((3, len(stack)))
     try:
-        for block, n_steps, n_rows in blocks(active, structure):
-            stack, loss, n_correct = run_block(structure, stack, block, n_steps, values)
+        for block, n_steps, n_rows in blocks(stack, structure, path):
+            arrays, loss, n_correct = run_block(structure, arrays, block, n_steps, values)
             sums += (loss, n_correct, n_rows)
-            for network, n_own in zip(active, block.active[:n_steps].sum(0), strict=True):
+            for network, n_own in zip(stack, block.active[:n_steps].sum(0), strict=True):
                 network.state.step += int(n_own)
                 network.steps_taken += int(n_own)
     finally:
-        unstack(active, stack)  # also when interrupted: what was learnt is kept
-    for network, (loss, n_correct, n_rows) in zip(active, sums.T, strict=True):
-        network.state.epoch += 1
-        _end_epoch(network, loss / n_rows, n_correct / n_rows)
+        unstack(stack, arrays)  # also when interrupted: what was learnt is kept
+    for network, (loss, n_correct, n_rows) in zip(stack, sums.T, strict=True):
+        if network.wants_more:
+            network.state.epoch += 1
+            end = functools.partial(_end_epoch, network, loss / n_rows, n_correct / n_rows)
+            network.attempt(end)
+
+
+def _begin_epoch(network: Network) -> None:
+    network.monitor.begin_epoch()
+    if network.callbacks:
+        network.rate_factor = network.callbacks.begin_epoch(network.monitor.n_epochs)
 
 
 def _end_epoch(network: Network, loss: float, accuracy: float) -> None:
@@ -140,11 +188,15 @@ def _end_epoch(network: Network, loss: float, accuracy: float) -> None:
             network.state.weights = replaced
 
 
-def _finish(network: Network, interrupted: bool) -> TrainingResult:
+def _finish(network: Network) -> TrainingResult | BaseException:
     weights = network.prediction_weights
-    if network.callbacks:
-        weights = network.callbacks.end(weights) or weights
+    if network.callbacks and network.failure is None:
+        ending: list[Weights | None] = []
+        network.attempt(lambda: ending.append(network.callbacks.end(weights)))
+        weights = (ending and ending[0]) or weights
+    if network.failure is not None:
+        return network.failure
     weights = network.monitor.best_weights or weights
     if not network.state.average:
         network.state.weights = weights
-    return TrainingResult(weights, network.state, network.monitor.history, interrupted)
+    return TrainingResult(weights, network.state, network.monitor.history, network.interrupted)

@@ -6,11 +6,20 @@ fast one wherever it can.
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+
 from sk_mnist_mlp.training._plan import TrainingData, TrainingPlan, TrainingResult
 
-__all__ = ["ENGINES", "choose_engine", "train"]
+__all__ = ["ENGINES", "Trainer", "choose_engine", "train", "train_alone", "train_through"]
 
 ENGINES = ("auto", "compiled", "keras")
+
+Trainer = Callable[[TrainingPlan, TrainingData, str], TrainingResult]
+"""What trains a plan on these data by the engine of this name."""
+
+_thread = threading.local()
 
 
 def choose_engine(plan: TrainingPlan, engine: str) -> str:
@@ -54,8 +63,25 @@ def _only_keras(plan: TrainingPlan) -> str | None:
     return None
 
 
+@contextlib.contextmanager
+def train_through(trainer: Trainer) -> Iterator[None]:
+    """Have every fit of this thread, while inside, trained by ``trainer``."""
+    before = getattr(_thread, "trainer", None)
+    _thread.trainer = trainer
+    try:
+        yield
+    finally:
+        _thread.trainer = before
+
+
 def train(plan: TrainingPlan, data: TrainingData, engine: str) -> TrainingResult:
     """Train a plan by the engine of this name, ``"compiled"`` or ``"keras"``."""
+    trainer = getattr(_thread, "trainer", None) or train_alone
+    return trainer(plan, data, engine)
+
+
+def train_alone(plan: TrainingPlan, data: TrainingData, engine: str) -> TrainingResult:
+    """Train a plan at once, in this thread."""
     if engine == "keras":
         from sk_mnist_mlp.training._scikeras import train_with_keras
 

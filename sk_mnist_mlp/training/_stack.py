@@ -7,7 +7,7 @@ fewer rows does not take.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +29,9 @@ __all__ = [
     "Network",
     "begin_network",
     "blocks",
+    "is_same_array",
     "stack_networks",
+    "structure_alone",
     "structure_of",
     "unstack",
     "values_of",
@@ -62,6 +64,10 @@ class Network:
         What callbacks have made of the learning rate.
     stopped : bool
         Whether early stopping or a callback has ended it.
+    interrupted : bool
+        Whether Ctrl-C has ended it.
+    failure : BaseException or None
+        What its callbacks or observers raised, which has ended it.
     steps_taken : int
         Steps of this call.
     """
@@ -75,17 +81,29 @@ class Network:
     rates: NDArray[np.float64]
     rate_factor: float = 1.0
     stopped: bool = False
+    interrupted: bool = False
+    failure: BaseException | None = None
     steps_taken: int = 0
 
     @property
     def wants_more(self) -> bool:
         """Whether it has epochs to go."""
-        return not self.stopped and self.monitor.n_epochs < self.plan.epochs
+        ended = self.stopped or self.interrupted or self.failure is not None
+        return not ended and self.monitor.n_epochs < self.plan.epochs
 
     @property
     def prediction_weights(self) -> Weights:
         """The weights to predict with: their average, where one is kept."""
         return self.state.average or self.state.weights
+
+    def attempt(self, action: Callable[[], object]) -> None:
+        """Run what calls the user's code; what that raises ends this network alone."""
+        try:
+            action()
+        except KeyboardInterrupt:
+            self.interrupted = True
+        except BaseException as error:
+            self.failure = error
 
 
 def begin_network(plan: TrainingPlan, data: TrainingData) -> Network:
@@ -118,9 +136,16 @@ def begin_network(plan: TrainingPlan, data: TrainingData) -> Network:
 
 def structure_of(networks: Sequence[Network], path: str) -> Structure:
     """What the program for these networks depends on."""
-    plan = networks[0].plan
     most_rows = max(len(network.data.rows) for network in networks)
-    batch_size = min(plan.batch_size, most_rows)
+    structure = structure_alone(networks[0].plan, most_rows, path)
+    return replace(structure, n_networks=len(networks))
+
+
+def structure_alone(plan: TrainingPlan, n_rows: int, path: str) -> Structure:
+    """What the program depends on where a plan is trained alone on this many rows."""
+    optimizer = optimizer_spec(plan.optimizer, plan.learning_rate)
+    assert optimizer is not None, "the caller chooses this engine for optimizers it knows"
+    batch_size = min(plan.batch_size, n_rows)
     if path == "xla" and batch_size < plan.batch_size:
         # Few rows in a large batch: round up, so that other row counts share the program.
         batch_size = min(plan.batch_size, 1 << (batch_size - 1).bit_length())
@@ -129,8 +154,8 @@ def structure_of(networks: Sequence[Network], path: str) -> Structure:
         plan.network.activation,
         plan.network.dtype,
         batch_size,
-        networks[0].optimizer.kind,
-        len(networks),
+        optimizer.kind,
+        1,
         plan.image_shape,
         plan.averaging is not None,
     )
@@ -185,28 +210,57 @@ def values_of(networks: Sequence[Network], structure: Structure) -> Values:
 
 
 def blocks(
-    networks: Sequence[Network], structure: Structure
+    networks: Sequence[Network], structure: Structure, path: str
 ) -> Iterator[tuple[Batch, int, NDArray[np.float64]]]:
     """Yield an epoch as blocks: steps of a batch, how many of them count, and their rows."""
-    size, n_networks = structure.batch_size, structure.n_networks
-    n_steps = np.array([-(-len(network.data.rows) // size) for network in networks])
-    length = max(1, _BLOCK_ROWS // (size * n_networks))
-    orders = [_padded_order(network, size, n_steps.max()) for network in networks]
-    x = np.empty((length, n_networks, size, structure.layer_widths[0]), structure.dtype)
+    size = structure.batch_size
+    n_steps = np.array(
+        [-(-len(network.data.rows) // size) if network.wants_more else 0 for network in networks]
+    )
+    orders = [
+        _padded_order(network, size, own, n_steps.max())
+        for network, own in zip(networks, n_steps, strict=True)
+    ]
+    # Networks that read the same rows in the same order share one copy of them.
+    shared = path == "numpy" and _read_alike(networks, orders, structure)
+    readers = networks[:1] if shared else networks
+    length = max(1, _BLOCK_ROWS // (size * len(readers)))
+    x = np.empty((length, len(readers), size, structure.layer_widths[0]), structure.dtype)
     for first in range(0, n_steps.max(), length):
         rows = [order[first : first + length] for order in orders]
-        for g, network in enumerate(networks):
+        for g, network in enumerate(readers):
             _gather(network.data.X, rows[g], x[: len(rows[g]), g])
         active = first + np.arange(len(rows[0]))[:, None] < n_steps
         yield _block(networks, structure, rows, x, active)
 
 
-def _padded_order(network: Network, size: int, n_steps: int) -> NDArray[np.intp]:
+def _padded_order(network: Network, size: int, own: int, n_steps: int) -> NDArray[np.intp]:
     """Row numbers of each step, of shape (n_steps, size); -1 is padding."""
     order = np.full(n_steps * size, -1, np.intp)
     rows = network.data.rows
-    order[: len(rows)] = row_order(rows, network.state.seeds.order, network.state.epoch)
+    if own:
+        order[: len(rows)] = row_order(rows, network.state.seeds.order, network.state.epoch)
     return order.reshape(n_steps, size)
+
+
+def _read_alike(
+    networks: Sequence[Network], orders: list[NDArray[np.intp]], structure: Structure
+) -> bool:
+    """Whether all networks see the same rows at each step of this epoch."""
+    first = networks[0].data.X
+    return structure.image_shape is None and all(
+        is_same_array(network.data.X, first) and np.array_equal(order, orders[0])
+        for network, order in zip(networks[1:], orders[1:], strict=True)
+    )
+
+
+def is_same_array(one: NDArray[Any], two: NDArray[Any]) -> bool:
+    """Whether two arrays are one piece of memory read in one way."""
+    if one is two:
+        return True
+    first, second = one.__array_interface__, two.__array_interface__
+    parts = ("data", "shape", "strides", "typestr")
+    return all(first[part] == second[part] for part in parts)
 
 
 def _gather(X: NDArray[Any], rows: NDArray[np.intp], out: NDArray[Any]) -> None:
