@@ -1,0 +1,7 @@
+"""What pytest collects here."""
+
+from importlib.util import find_spec
+
+# `make test-ray` installs Ray, whose wheels are large, and runs this file; doctests would import
+# it everywhere else.
+collect_ignore = [] if find_spec("ray") else ["ray_backend.py"]
