@@ -87,6 +87,41 @@ def test_a_keras_schedule_gives_the_rates_itself():
     np.testing.assert_allclose(rates, 0.1 * 0.5 ** (np.arange(5, 25) / 10), rtol=1e-6)
 
 
+class Halves(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule of the user's own, in plain Python."""
+
+    def __call__(self, step):
+        if step < 10:
+            return 0.5
+        return 0.25
+
+    def get_config(self):
+        return {}
+
+
+SCHEDULES = keras.optimizers.schedules
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        SCHEDULES.CosineDecay(0.1, 30, warmup_target=0.2, warmup_steps=10),
+        SCHEDULES.CosineDecayRestarts(0.1, 15),
+        SCHEDULES.ExponentialDecay(0.1, 10, 0.5, staircase=True),
+        SCHEDULES.InverseTimeDecay(0.1, 10, 0.5),
+        SCHEDULES.PiecewiseConstantDecay([10, 20], [0.1, 0.2, 0.3]),
+        SCHEDULES.PolynomialDecay(0.1, 30),
+        Halves(),
+    ],
+    ids=lambda schedule: type(schedule).__name__,
+)
+@pytest.mark.timeout(60)
+def test_rates_asked_at_once_are_those_asked_one_by_one(schedule):
+    """Every kind of Keras schedule gives in one graph what it gives to each step alone."""
+    one_by_one = [float(schedule(step)) for step in range(5, 45)]
+    np.testing.assert_allclose(schedule_rates(schedule, 7.0, 5, 40), one_by_one, atol=1e-7)
+
+
 def test_without_a_schedule_the_rate_stays():
     """None is one factor throughout."""
     np.testing.assert_array_equal(schedule_factors(None, 4), np.ones(4))

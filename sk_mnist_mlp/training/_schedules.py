@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sk_mnist_mlp.training._tensorflow import started_before_fork
+
 __all__ = ["averaging_shares", "schedule_factors", "schedule_rates"]
 
 
@@ -67,7 +69,29 @@ def schedule_rates(
         return np.broadcast_to(learning_rate, n_steps)  # no memory, however many steps
     if isinstance(schedule, str):
         return learning_rate * schedule_factors(schedule, n_steps)
-    return np.array([float(schedule(first_step + k)) for k in range(n_steps)])
+    return _keras_rates(schedule, first_step, n_steps)
+
+
+def _keras_rates(schedule: Any, first_step: int, n_steps: int) -> NDArray[np.float64]:
+    """Ask a Keras schedule for the rates of all steps at once."""
+    import keras
+
+    if keras.config.backend() != "tensorflow" or started_before_fork():
+        return np.array([float(schedule(first_step + k)) for k in range(n_steps)])
+
+    import tensorflow as tf
+
+    # In one graph, where Model.fit asks too: one by one outside of it, the 9,380 rates of a fit of
+    # the tutorial took longer than the fit. A concrete function, because TensorFlow warns of
+    # functions that are made again and again.
+    def ask(steps: Any) -> Any:
+        return tf.map_fn(
+            lambda step: tf.cast(schedule(step), tf.float64), steps, fn_output_signature=tf.float64
+        )
+
+    steps = tf.range(first_step, first_step + n_steps, dtype=tf.int64)
+    concrete = tf.function(ask).get_concrete_function(tf.TensorSpec([None], tf.int64))
+    return concrete(steps).numpy()
 
 
 def averaging_shares(
