@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -156,3 +158,14 @@ def test_what_was_not_replicated_ends_in_an_error_of_dask(client, images, tmp_pa
     np.testing.assert_array_equal(
         local.cv_results_["mean_test_score"], search.cv_results_["mean_test_score"]
     )
+
+
+def test_the_example_runs(tmp_path):
+    """examples/dask_search.py searches on two workers of its own."""
+    example = Path(__file__).parents[1] / "examples" / "dask_search.py"
+    # Written to a file: a pipe would stay open in the workers, should the time run out.
+    with (tmp_path / "shown.txt").open("w") as shown:
+        subprocess.run([sys.executable, example], stdout=shown, timeout=110, check=True)
+    shown = (tmp_path / "shown.txt").read_text()
+    assert "12 fits on 2 workers" in shown
+    assert "Best: {" in shown

@@ -132,8 +132,10 @@ def test_more_than_two_parameters_need_a_choice(digits):
     )
     display = SearchResultsDisplay.from_search(search, parameters=["dropout", "batch_size"])
     assert display.split_scores.mean(-1).max() == pytest.approx(search.best_score_)
-    optimizers = SearchResultsDisplay.from_search(search, parameters="optimizer")
-    assert len(optimizers.split_scores) == 2
+    assert display.figure_.axes[1].get_ylabel() == "accuracy, best over the others, mean of 2 folds"
+    rates = SearchResultsDisplay.from_search(search, parameters="dropout")
+    assert len(rates.split_scores) == 2
+    assert rates.errorbar_.lines[0].get_linestyle() == "None"  # nothing lies between the two
 
 
 @pytest.mark.parametrize("asked", ["depth", ["dropout", "depth"], [], ["dropout"] * 3])
@@ -172,7 +174,7 @@ def test_a_metric_is_chosen_by_name(digits):
     np.testing.assert_allclose(
         display.split_scores.mean(-1), search.cv_results_["mean_test_neg_log_loss"]
     )
-    assert display.ax_.get_ylabel() == "negative log loss"
+    assert display.ax_.get_ylabel() == "negative log loss, mean of 2 folds"
     with pytest.raises(ValueError) as caught:
         SearchResultsDisplay.from_search(search, metric="recall")
     assert str(caught.value) == (

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -206,3 +207,15 @@ def test_memory_stays_flat_over_a_search(path, n_candidates):
         check=True,
     )
     assert int(run.stdout.split()[-1]) < 50
+
+
+def test_the_example_runs(tmp_path):
+    """examples/plot_grid_search.py searches a few images and draws its three pictures."""
+    example = Path(__file__).parents[1] / "examples" / "plot_grid_search.py"
+    # Written to a file: a pipe would stay open in the workers, should the time run out.
+    with (tmp_path / "shown.txt").open("w") as shown:
+        command = [sys.executable, example, tmp_path / "pictures", "300"]
+        subprocess.run(command, stdout=shown, timeout=110, check=True)
+    assert "16 candidates,  2 epochs each" in (tmp_path / "shown.txt").read_text()
+    pictures = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert pictures == ["grid_search.png", "halving.png", "training_curves.png"]

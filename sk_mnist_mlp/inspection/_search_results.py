@@ -36,6 +36,8 @@ class SearchResultsDisplay:
         Which candidates the search fitted.
     score_name : str, default="score"
         What the scores are.
+    best_over_others : bool, default=False
+        Whether other parameters varied too, over which the best candidate was taken.
 
     Attributes
     ----------
@@ -75,11 +77,13 @@ class SearchResultsDisplay:
         split_scores: NDArray[np.float64],
         tried: NDArray[np.bool_],
         score_name: str = "score",
+        best_over_others: bool = False,
     ) -> None:
         self.parameters = parameters
         self.split_scores = split_scores
         self.tried = tried
         self.score_name = score_name
+        self.best_over_others = best_over_others
 
     @classmethod
     def from_search(
@@ -219,7 +223,8 @@ class SearchResultsDisplay:
         return "white" if brightness < 0.55 else "black"
 
     def _score_label(self) -> str:
-        return f"{self.score_name}, mean of {self.split_scores.shape[-1]} folds"
+        best = ", best over the others" if self.best_over_others else ""
+        return f"{self.score_name}{best}, mean of {self.split_scores.shape[-1]} folds"
 
     # ------------------------------------------------------------------------------------------
     # One parameter
@@ -229,7 +234,8 @@ class SearchResultsDisplay:
         ((name, values),) = self.parameters.items()
         means, stds = self.split_scores.mean(-1), self.split_scores.std(-1)
         at = self._positions(values)
-        joined = "-" if all(is_real(value) for value in values) else "none"
+        # A line between candidates that differ in other parameters too would mean nothing.
+        joined = all(is_real(value) for value in values) and not self.best_over_others
         for fold in self.split_scores.T:
             ax.plot(at, fold, "o", color=GREY, alpha=0.45, markersize=4, markeredgewidth=0)
         self.errorbar_ = ax.errorbar(
@@ -237,11 +243,11 @@ class SearchResultsDisplay:
             means,
             stds,
             fmt="o",
-            linestyle=joined,
+            linestyle="-" if joined else "none",
             capsize=5,
             markersize=7,
             linewidth=1.6,
-            label=f"mean ± standard deviation of {self.split_scores.shape[-1]} folds",
+            label="mean ± standard deviation",
         )
         best = self._best()
         if best is not None:
@@ -255,7 +261,7 @@ class SearchResultsDisplay:
                 markeredgewidth=2,
                 label=f"best: {label(values[int(best[0])])}, {means[best]:.3f}",
             )
-        ax.set(xlabel=_short(name), ylabel=self.score_name)
+        ax.set(xlabel=_short(name), ylabel=self._score_label())
         ax.legend(frameon=False)
         tidy(ax)
 

@@ -29,12 +29,15 @@ class SearchTable(NamedTuple):
         Which candidates were fitted.
     score_name : str
         What the scores are.
+    best_over_others : bool
+        Whether other parameters vary too, over which the best candidate was taken.
     """
 
     parameters: dict[str, list[Any]]
     split_scores: NDArray[np.float64]
     tried: NDArray[np.bool_]
     score_name: str
+    best_over_others: bool
 
 
 def read_search(
@@ -47,6 +50,7 @@ def read_search(
     scores = _split_scores(results, metric)
     candidates = _last_candidates(search)
     shown = _choose_parameters(search, candidates, parameters)
+    others = set(_varying(search, candidates)) - set(shown)
     levels = {name: _levels([_value(results, i, name) for i in candidates]) for name in shown}
     places = {name: [_key(value) for value in values] for name, values in levels.items()}
     shape = tuple(len(values) for values in levels.values())
@@ -58,7 +62,7 @@ def read_search(
         # Of several candidates for one cell the best counts, and any before one that failed.
         if np.isfinite(scores[i]).all() and not table[cell].mean() >= scores[i].mean():
             table[cell] = scores[i]
-    return SearchTable(levels, table, tried, _score_name(search, metric))
+    return SearchTable(levels, table, tried, _score_name(search, metric), bool(others))
 
 
 def _value(results: Mapping[str, Any], candidate: int, name: str) -> Any:
@@ -77,13 +81,25 @@ def _last_candidates(search: Any) -> list[int]:
     return sorted(last.values())
 
 
+def _names(search: Any, candidates: list[int]) -> list[str]:
+    """Parameters of a search, without the resource of successive halving."""
+    names = dict.fromkeys(name for i in candidates for name in search.cv_results_["params"][i])
+    names.pop(getattr(search, "resource", ""), None)
+    return list(names)
+
+
+def _varying(search: Any, candidates: list[int]) -> list[str]:
+    return [
+        name
+        for name in _names(search, candidates)
+        if len({_key(_value(search.cv_results_, i, name)) for i in candidates}) > 1
+    ]
+
+
 def _choose_parameters(
     search: Any, candidates: list[int], asked: str | Sequence[str] | None
 ) -> list[str]:
-    results = search.cv_results_
-    resource = getattr(search, "resource", None)
-    names = list(dict.fromkeys(name for i in candidates for name in results["params"][i]))
-    names = [name for name in names if name != resource]
+    names, varying = _names(search, candidates), _varying(search, candidates)
     if asked is not None:
         chosen = [asked] if isinstance(asked, str) else list(asked)
         if not 1 <= len(chosen) <= 2 or not set(chosen) <= set(names):
@@ -92,9 +108,6 @@ def _choose_parameters(
                 f"got {asked!r}. Take the names from the grid."
             )
         return chosen
-    varying = [
-        name for name in names if len({_key(_value(results, i, name)) for i in candidates}) > 1
-    ]
     if len(varying) > 2:
         raise ValueError(
             f"{_NAME}: expected one or two parameters that vary, got {len(varying)}: "
