@@ -162,7 +162,7 @@ def test_folder_of_its_own(data, tmp_path, monkeypatch, capsys):
     for dropout in ("0.1", "0.1", "0.2"):
         assert main(["search", "--dropout", dropout, *options]) == 0
     outputs = capsys.readouterr().out
-    assert outputs.count("2 fits were done by an earlier call") == 1
+    assert outputs.count("2 of 2 fits were done by an earlier call") == 1
     folders = [path.name for path in tmp_path.iterdir()]
     assert len(folders) == 2
     assert all(re.fullmatch(r"mnist-search-[0-9a-f]{8}", name) for name in folders)
@@ -227,7 +227,7 @@ def test_interrupted_search_goes_on(data, tmp_path, n_jobs):
     process = start(folder, data, n_jobs)
     out, error = process.communicate(timeout=120)
     assert (process.returncode, error) == (0, "")
-    assert f"{len(before)} fits were done by an earlier call" in out
+    assert f"{len(before)} of 12 fits were done by an earlier call" in out
     after = fits(folder)
     assert len(after) == 12
     assert before.items() <= after.items()
@@ -251,7 +251,7 @@ def test_killed_search_goes_on(data, tmp_path):
         assert 0 <= record["accuracy"] <= 1
     out, error = start(folder, data, "1").communicate(timeout=120)
     assert error == ""
-    assert f"{len(before)} fits were done by an earlier call" in out
+    assert f"{len(before)} of 12 fits were done by an earlier call" in out
     assert before.items() <= fits(folder).items()
 
 
@@ -261,7 +261,7 @@ def test_second_call_trains_no_candidate(finished, data, capsys):
     before, table = fits(folder), (folder / "results.csv").read_text()
     assert search(folder, data) == 0
     again = capsys.readouterr().out
-    assert "12 fits were done by an earlier call" in again
+    assert "12 of 12 fits were done by an earlier call" in again
     assert "Fit " not in again
     assert fits(folder) == before
     assert (folder / "results.csv").read_text() == table
@@ -281,7 +281,7 @@ def test_damaged_record_is_done_again(finished, data, contents, tmp_path, capsys
     whole = json.loads(damaged.read_text())
     damaged.write_text(contents)
     assert search(folder, data) == 0
-    assert "11 fits were done by an earlier call" in capsys.readouterr().out
+    assert "11 of 12 fits were done by an earlier call" in capsys.readouterr().out
     assert json.loads(damaged.read_text())["accuracy"] == whole["accuracy"]
 
 

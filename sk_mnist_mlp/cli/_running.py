@@ -93,7 +93,7 @@ class Running:
     def fit(self, n_jobs: int) -> GridSearchCV:
         """Run the search, with a line for each fit that ends."""
         if self.n_done:
-            print(f"{self.n_done} fits were done by an earlier call")
+            print(f"{self.n_done} of {len(self.keys)} fits were done by an earlier call")
         search = GridSearchCV(
             RecordedFit(self._model, str(self._folder)),
             {_PREFIX + name: values for name, values in self._grid.items()},
