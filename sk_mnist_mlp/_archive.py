@@ -69,7 +69,12 @@ _READ_ERRORS = (
 
 
 def write_archive(
-    file: BinaryIO, manifest: Mapping[str, Any], arrays: Arrays, *, compress: bool = True
+    file: BinaryIO,
+    manifest: Mapping[str, Any],
+    arrays: Arrays,
+    *,
+    who: str,
+    compress: bool = True,
 ) -> None:
     """Write an archive.
 
@@ -81,6 +86,8 @@ def write_archive(
         What ``json`` can write, without ``"arrays"``.
     arrays : dict of str to ndarray
         Of the types of :data:`_TYPES`.
+    who : str
+        Name of the function the user called, for errors.
     compress : bool, default=True
         Whether members that become smaller are deflated; it costs about 25 ms for each megabyte.
 
@@ -102,7 +109,7 @@ def write_archive(
     text = json.dumps({**manifest, "arrays": described}, allow_nan=False).encode()
     if len(text) > _MAX_MANIFEST_BYTES:
         raise ValueError(
-            f"save_model: expected a description of at most {_MAX_MANIFEST_BYTES >> 20} MiB, got "
+            f"{who}: expected a description of at most {_MAX_MANIFEST_BYTES >> 20} MiB, got "
             f"{len(text) >> 20} MiB. Shorten the feature names, or use joblib.dump."
         )
     try:
@@ -114,7 +121,7 @@ def write_archive(
             archive.comment = _SIGNATURE + hashlib.sha256(text).hexdigest().encode()
     except zipfile.LargeZipFile:
         raise ValueError(
-            "save_model: expected a model of at most 2 GiB, got a larger one. Use joblib.dump."
+            f"{who}: expected a model of at most 2 GiB, got a larger one. Use joblib.dump."
         ) from None
 
 

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from typing import BinaryIO
 
-__all__ = ["replacing"]
+__all__ = ["check_place", "replacing"]
 
 
 @contextlib.contextmanager
@@ -42,7 +42,7 @@ def replacing(path: str | os.PathLike[str], *, who: str) -> Iterator[BinaryIO]:
     """
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
-    _check_place(target, folder, who)
+    check_place(target, who=who)
     temporary = os.path.join(folder, f".sk_mnist_mlp-{secrets.token_hex(8)}.tmp")
     file = open(temporary, "xb")  # noqa: SIM115 (closed below; only what was opened is removed)
     try:
@@ -60,7 +60,16 @@ def replacing(path: str | os.PathLike[str], *, who: str) -> Iterator[BinaryIO]:
     _sync_folder(folder)
 
 
-def _check_place(target: str, folder: str, who: str) -> None:
+def check_place(path: str | os.PathLike[str], *, who: str) -> None:
+    """Refuse a path that no file can be written to, before there is something to write.
+
+    Raises
+    ------
+    OSError
+        If there is no such folder, or if ``path`` is something else than a file.
+    """
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
     if not os.path.isdir(folder):
         raise FileNotFoundError(
             errno.ENOENT, f"{who}: expected a folder to write into, got none. Make it first", folder
@@ -68,6 +77,10 @@ def _check_place(target: str, folder: str, who: str) -> None:
     if os.path.isdir(target):
         raise IsADirectoryError(
             errno.EISDIR, f"{who}: expected a file's path, got a folder. Add a name to it", target
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(
+            errno.EACCES, f"{who}: expected a folder that may be written to, got another", folder
         )
     if os.path.exists(target) and not os.path.isfile(target):
         # Renaming over a device or a pipe would replace it.

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import functools
 import numbers
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
@@ -41,6 +42,7 @@ from sk_mnist_mlp._validation import (
 )
 from sk_mnist_mlp.exceptions import InvalidParameterError
 from sk_mnist_mlp.training._chance import stratified_holdout
+from sk_mnist_mlp.training._checkpoint import Checkpoint, identity_of
 from sk_mnist_mlp.training._engines import choose_engine, train
 from sk_mnist_mlp.training._memory import check_memory
 from sk_mnist_mlp.training._plan import (
@@ -126,6 +128,10 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Whether ``fit`` goes on from the weights and moments of the last call.
     callbacks : keras.callbacks.Callback, list of them or None, default=None
         Run between epochs, on shallow copies. One with batch hooks makes Keras's own loop train.
+    checkpoint : str, os.PathLike or None, default=None
+        Path of a file that keeps the training after every epoch. A later ``fit`` with the same
+        data, parameters and path goes on from there, to the same end; delete the file to train
+        anew. Takes no part in ``partial_fit``.
     dtype : {"float32", "float64"}, default="float32"
         Of the weights and of the arithmetic.
     engine : {"auto", "compiled", "keras"}, default="auto"
@@ -216,6 +222,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         class_weight: Mapping[Any, float] | str | None = None,
         warm_start: bool = False,
         callbacks: Sequence[Any] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
         dtype: str = "float32",
         engine: str = "auto",
         random_state: Any = None,
@@ -241,6 +248,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.dtype = dtype
         self.engine = engine
         self.random_state = random_state
@@ -341,11 +349,15 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         start = self._resumed_state() if goes_on else None
         if start is not None:
             self._check_widths()
-        seeds = start.seeds if start else Seeds.draw(check_random_state(self.random_state))
+        checkpoint = None if partial or self.checkpoint is None else Checkpoint(self.checkpoint)
+        seeds = start.seeds if start else self._draw_seeds(checkpoint)
         plan = self._make_plan(X.shape[1], len(classes), epochs, seeds, start, partial=partial)
         engine = choose_engine(plan, self.engine)
         check_memory(plan, X.shape[0], engine)
         data = self._make_data(X, y, classes, sample_weight, plan)
+        if checkpoint is not None:
+            identity = identity_of(self.get_params(deep=False), plan, data, classes, engine)
+            plan = checkpoint.attach(plan, identity)
 
         # Train, and keep what came out.
         attributes = functools.partial(self._attributes, classes, plan.network, goes_on=goes_on)
@@ -359,6 +371,12 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.__dict__.update(attributes(result.history, result.weights))
         self._keep_state(result)
         return self
+
+    def _draw_seeds(self, checkpoint: Checkpoint | None) -> Seeds:
+        kept = None if checkpoint is None else checkpoint.seeds
+        if kept is not None and self.random_state is None:
+            return kept
+        return Seeds.draw(check_random_state(self.random_state))
 
     def _check_training_data(
         self, X: Any, y: Any, sample_weight: Any, *, reset: bool

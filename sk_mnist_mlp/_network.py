@@ -59,6 +59,12 @@ class NetworkSpec:
         return (self.n_features, *self.hidden_units, self.n_classes)
 
     @property
+    def weight_shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of kernel, bias and so on, as in :data:`Weights`."""
+        pairs = itertools.pairwise(self.layer_widths)
+        return [shape for n_in, n_out in pairs for shape in ((n_in, n_out), (n_out,))]
+
+    @property
     def n_parameters(self) -> int:
         """Number of trained weights, biases included."""
         return sum((n_in + 1) * n_out for n_in, n_out in itertools.pairwise(self.layer_widths))

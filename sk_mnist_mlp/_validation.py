@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import numbers
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -125,6 +126,10 @@ def _is_optimizer(value: Any) -> bool:
     return isinstance(value, keras.optimizers.Optimizer)
 
 
+def _is_path(value: Any) -> bool:
+    return value is None or (isinstance(value, (str, os.PathLike)) and os.fspath(value) != "")
+
+
 def _is_callbacks(value: Any) -> bool:
     if value is None or (isinstance(value, (list, tuple)) and not value):
         return True
@@ -240,6 +245,9 @@ CLASSIFIER_RULES: dict[str, Rule] = {
         _is_callbacks,
         "None, a Keras callback or a list of them",
         "Derive your own from keras.callbacks.Callback.",
+    ),
+    "checkpoint": Rule(
+        _is_path, "None or a file's path", 'Use "digits.checkpoint", or None to keep nothing.'
     ),
     "dtype": Rule(
         _one_of(("float32", "float64")), '"float32" or "float64"', "float32 is twice as fast."

@@ -297,6 +297,7 @@ def test_a_newer_format_is_refused_with_its_version(path):
             file,
             {"kind": "model", "format": 99, "written_by": {"sk_mnist_mlp": "9.9"}, "model": {}},
             {},
+            who="a test",
         )
     with pytest.raises(ModelFileError) as caught:
         load_model(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from typing import Any
 
 import numpy as np
@@ -92,10 +91,9 @@ def unpack_classifier(fields: Fields, arrays: Arrays) -> MLPDigitClassifier:
     network = _unpack_network(fields.fields("network"))
     weights = _take_weights(fields, network, arrays)
     history = _unpack_history(fields.fields("history"))
-    shapes = [array.shape for array in weights]
     vars(model).update(
         _network=network,
-        _state=unpack_state(fields.fields("state"), arrays, shapes),
+        _state=unpack_state(fields.fields("state"), arrays, network.weight_shapes),
         _keeps_state=fields.flag("keeps_state"),
         classes_=decode_labels(fields.fields("classes"), network.n_classes),
         coefs_=weights[::2],
@@ -143,15 +141,15 @@ def _is_width(value: Any) -> bool:
 
 def _take_weights(fields: Fields, network: NetworkSpec, arrays: Arrays) -> list[NDArray[Any]]:
     weights = []
-    for depth, (n_in, n_out) in enumerate(itertools.pairwise(network.layer_widths)):
-        for name, shape in ((f"coefs_{depth}", (n_in, n_out)), (f"intercepts_{depth}", (n_out,))):
-            array = arrays.pop(name, None)
-            if array is None or array.shape != shape or array.dtype != network.dtype:
-                got = "none" if array is None else f"{array.dtype} of shape {array.shape}"
-                fields.refuse(f"{name} of {network.dtype} and shape {shape}", got)
-            if not np.isfinite(array).all():
-                fields.refuse("finite weights", f"NaN or infinity in {name}")
-            weights.append(array)
+    for number, shape in enumerate(network.weight_shapes):
+        name = f"{'intercepts' if number % 2 else 'coefs'}_{number // 2}"
+        array = arrays.pop(name, None)
+        if array is None or array.shape != shape or array.dtype != network.dtype:
+            got = "none" if array is None else f"{array.dtype} of shape {array.shape}"
+            fields.refuse(f"{name} of {network.dtype} and shape {shape}", got)
+        if not np.isfinite(array).all():
+            fields.refuse("finite weights", f"NaN or infinity in {name}")
+        weights.append(array)
     return weights
 
 

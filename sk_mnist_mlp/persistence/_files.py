@@ -79,7 +79,7 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
         "model": record,
     }
     with replacing(path, who="save_model") as file:
-        write_archive(file, manifest, arrays)
+        write_archive(file, manifest, arrays, who="save_model")
 
 
 def load_model(path: str | os.PathLike[str]) -> Any:

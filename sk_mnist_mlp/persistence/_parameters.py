@@ -56,6 +56,8 @@ def pack_parameters(model: BaseEstimator, who: str) -> dict[str, Any]:
             stacklevel=5,
         )
         parameters["callbacks"] = None
+    if "checkpoint" in parameters:
+        parameters["checkpoint"] = None  # a path of this machine, where another fit must not write
     encoded = {}
     for name, value in parameters.items():
         try:
@@ -68,6 +70,9 @@ def pack_parameters(model: BaseEstimator, who: str) -> dict[str, Any]:
 def unpack_parameters(fields: Fields, kind: type[Any]) -> Any:
     """An unfitted estimator; Keras objects among its parameters stay records until asked for."""
     parameters = decode_parameters(fields, kind)
+    for name in ("callbacks", "checkpoint"):
+        if parameters.get(name) is not None:
+            fields.fail(name, "nothing")
     records = {name: v for name, v in parameters.items() if isinstance(v, KerasRecord)}
     plain = {name: value for name, value in parameters.items() if name not in records}
     model = kind(**plain)

@@ -62,6 +62,8 @@ class CallbackRunner:
         self._model.optimizer.build(self._model.trainable_variables)
         self._model.stop_training = False
         self._first_rate = float(self._model.optimizer.learning_rate)
+        if plan.progress is not None:
+            self._model.optimizer.learning_rate = plan.progress.rate_factor * self._first_rate
         self._callbacks = keras.callbacks.CallbackList(
             list(plan.callbacks),
             add_history=False,

@@ -186,14 +186,14 @@ def _end_epoch(network: Network, loss: float, accuracy: float) -> None:
         network.stopped |= stop
         if replaced is not None:
             network.state.weights = replaced
+    network.monitor.keep(network.state, network.rate_factor, finished=not network.wants_more)
 
 
 def _finish(network: Network) -> TrainingResult | BaseException:
     weights = network.prediction_weights
-    if network.callbacks and network.failure is None:
-        ending: list[Weights | None] = []
-        network.attempt(lambda: ending.append(network.callbacks.end(weights)))
-        weights = (ending and ending[0]) or weights
+    callbacks = network.callbacks
+    if callbacks and network.failure is None:
+        weights = network.attempt(lambda: callbacks.end(weights)) or weights
     if network.failure is not None:
         return network.failure
     weights = network.monitor.best_weights or weights

@@ -16,7 +16,13 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sk_mnist_mlp._inference import forward, log_softmax
 from sk_mnist_mlp._network import Weights
-from sk_mnist_mlp.training._plan import History, TrainingData, TrainingPlan
+from sk_mnist_mlp.training._plan import (
+    History,
+    Progress,
+    TrainingData,
+    TrainingPlan,
+    TrainingState,
+)
 from sk_mnist_mlp.training._progress import make_reporter
 
 __all__ = ["Monitor", "warn_of_interrupt"]
@@ -56,8 +62,43 @@ class Monitor:
         self._data = data
         self._best_score = -math.inf
         self._stale_epochs = 0
+        if plan.progress is not None:
+            self._go_on(plan.progress)
         self._reporter = make_reporter(plan.verbose, plan.epochs)
         self._epoch_began = time.perf_counter()
+
+    def _go_on(self, progress: Progress) -> None:
+        """Follow on from where an earlier call stood."""
+        self.history = {name: list(column) for name, column in progress.history.items()}
+        self.best_weights = progress.best_weights or None
+        self._best_score = progress.best_score
+        self._stale_epochs = progress.stale_epochs
+
+    def keep(self, state: TrainingState, rate_factor: float, *, finished: bool) -> None:
+        """Tell whoever keeps the progress that an epoch is whole.
+
+        Parameters
+        ----------
+        state : TrainingState
+            After the epoch.
+        rate_factor : float
+            What callbacks have made of the learning rate.
+        finished : bool
+            Whether no further epoch is wanted.
+        """
+        if self._plan.keep_progress is None:
+            return
+        self._plan.keep_progress(
+            Progress(
+                state,
+                self.history,
+                self.best_weights or [],
+                self._best_score,
+                self._stale_epochs,
+                rate_factor,
+                finished,
+            )
+        )
 
     @property
     def n_epochs(self) -> int:

@@ -6,6 +6,7 @@ here computes, so either side can be tested, sent to another process or stored o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ __all__ = [
     "EarlyStopping",
     "EpochObserver",
     "History",
+    "Progress",
     "Seeds",
     "TrainingData",
     "TrainingPlan",
@@ -111,6 +113,37 @@ class TrainingState:
     epoch: int = 0
 
 
+@dataclass(frozen=True)
+class Progress:
+    """Where a call of ``train`` stands after a whole epoch.
+
+    Attributes
+    ----------
+    state : TrainingState
+        After that epoch.
+    history : dict of str to list of float
+        Of this call so far.
+    best_weights : list of ndarray
+        Those of the best epoch, where early stopping asks for them; else empty.
+    best_score : float
+        Validation accuracy of that epoch, -inf without one.
+    stale_epochs : int
+        Epochs without improvement up to now.
+    rate_factor : float
+        What callbacks have made of the learning rate.
+    finished : bool
+        Whether no further epoch is wanted.
+    """
+
+    state: TrainingState
+    history: History
+    best_weights: Weights
+    best_score: float
+    stale_epochs: int
+    rate_factor: float
+    finished: bool
+
+
 class EpochObserver(Protocol):
     """Somebody who is told of each epoch and may ask to stop."""
 
@@ -161,6 +194,10 @@ class TrainingPlan:
         How images are distorted in training.
     image_shape : tuple of int or None
         Shape of the images in the rows, where they are distorted.
+    progress : Progress or None
+        Where an earlier call of the same plan, which broke off, stood; this one goes on there.
+    keep_progress : callable or None
+        Told after every whole epoch where the training stands.
     """
 
     network: NetworkSpec
@@ -180,6 +217,8 @@ class TrainingPlan:
     averaging: float | None = None
     distortion: Distortion | None = None
     image_shape: tuple[int, ...] | None = None
+    progress: Progress | None = None
+    keep_progress: Callable[[Progress], None] | None = None
 
 
 @dataclass

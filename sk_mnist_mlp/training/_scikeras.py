@@ -22,6 +22,7 @@ from sk_mnist_mlp.training._chance import row_order, step_keys
 from sk_mnist_mlp.training._monitor import Monitor, warn_of_interrupt
 from sk_mnist_mlp.training._optimizers import make_keras_optimizer
 from sk_mnist_mlp.training._plan import (
+    Progress,
     TrainingData,
     TrainingPlan,
     TrainingResult,
@@ -51,22 +52,40 @@ def train_with_keras(plan: TrainingPlan, data: TrainingData) -> TrainingResult:
             "one that had used TensorFlow, where TensorFlow hangs. Start workers with joblib's "
             "'loky' backend or multiprocessing's 'spawn'."
         )
+    if plan.progress is not None and plan.progress.finished:
+        return _finished(plan.progress)
     use_worker_threads()
     from scikeras.wrappers import KerasClassifier
 
     start = plan.start
     if start is None:
         start = TrainingState(initial_weights(plan.network, plan.seeds.weights), [], "", plan.seeds)
+    # Epochs and steps count from where this call began, also if it broke off and goes on.
+    current = start if plan.progress is None else plan.progress.state
     monitor = Monitor(plan, data)
     rows = _ordered_rows(plan, data, start)
-    model = _make_model(plan, start, rows)
-    per_step = _per_step(plan, data, start)
+    model = _make_model(plan, current, rows)
+    per_step = _per_step(plan, data, start, current)
 
     def weights_of(model: Any) -> Weights:
         """The weights to predict with."""
         if plan.averaging is None:
             return model.get_weights()
         return [average.copy() for average in per_step[0].average]
+
+    def state_of(model: Any, weights: Weights) -> TrainingState:
+        """What to go on from, where ``weights`` are those to predict with."""
+        averaged = plan.averaging is not None
+        return replace(
+            start,
+            weights=model.get_weights() if averaged else weights,
+            average=weights if averaged else [],
+            optimizer_state=[np.asarray(variable) for variable in model.optimizer.variables],
+            engine="keras",
+            rule=type(model.optimizer).__name__,
+            step=int(model.optimizer.iterations),
+            epoch=start.epoch + monitor.n_epochs,
+        )
 
     wrapper = KerasClassifier(
         model=model,
@@ -77,6 +96,7 @@ def train_with_keras(plan: TrainingPlan, data: TrainingData) -> TrainingResult:
             _epoch_starter(start, rows),
             _recorder(monitor, weights_of),
             *plan.callbacks,
+            _keeper(plan, monitor, lambda model: state_of(model, weights_of(model))),
         ],
         verbose=0,
     )
@@ -92,17 +112,15 @@ def train_with_keras(plan: TrainingPlan, data: TrainingData) -> TrainingResult:
     finally:
         monitor.close()
     weights = monitor.best_weights or weights_of(model)
-    state = replace(
-        start,
-        weights=model.get_weights() if plan.averaging is not None else weights,
-        average=weights if plan.averaging is not None else [],
-        optimizer_state=[np.asarray(variable) for variable in model.optimizer.variables],
-        engine="keras",
-        rule=type(model.optimizer).__name__,
-        step=int(model.optimizer.iterations),
-        epoch=start.epoch + monitor.n_epochs,
-    )
-    return TrainingResult(weights, state, monitor.history, interrupted)
+    return TrainingResult(weights, state_of(model, weights), monitor.history, interrupted)
+
+
+def _finished(progress: Progress) -> TrainingResult:
+    """What came out of a training that had ended."""
+    state = progress.state
+    weights = progress.best_weights or state.average or state.weights
+    state = replace(state, average=weights) if state.average else replace(state, weights=weights)
+    return TrainingResult(weights, state, progress.history)
 
 
 def _ordered_rows(plan: TrainingPlan, data: TrainingData, start: TrainingState) -> Any:
@@ -135,14 +153,15 @@ def _ordered_rows(plan: TrainingPlan, data: TrainingData, start: TrainingState) 
     return OrderedRows()
 
 
-def _make_model(plan: TrainingPlan, start: TrainingState, rows: Any) -> Any:
+def _make_model(plan: TrainingPlan, current: TrainingState, rows: Any) -> Any:
     """A compiled Keras model that trains on these rows, whatever it is given."""
     import keras
 
     class OrderedSequential(keras.Sequential):
         def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
             kwargs = {name: kwargs[name] for name in ("epochs", "callbacks", "verbose")}
-            return super().fit(rows, shuffle=False, **kwargs)
+            begun = 0 if plan.progress is None else len(plan.progress.history["loss"])
+            return super().fit(rows, shuffle=False, initial_epoch=begun, **kwargs)
 
         def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
             # Added here, as Keras fails to add a regularizer's float64 to its float32 loss. The
@@ -155,7 +174,7 @@ def _make_model(plan: TrainingPlan, start: TrainingState, rows: Any) -> Any:
             return loss + keras.ops.cast(plan.network.l2 * squares, loss.dtype)
 
     spec = replace(plan.network, l2=0.0)
-    network = build_network(spec, start.weights, seed=start.seeds.dropout)
+    network = build_network(spec, current.weights, seed=current.seeds.dropout)
     inputs = keras.Input((plan.network.n_features,), dtype=plan.network.dtype)
     model = OrderedSequential([inputs, *network.layers])
     model.compile(
@@ -170,11 +189,13 @@ def _make_model(plan: TrainingPlan, start: TrainingState, rows: Any) -> Any:
     )
     model.optimizer.build(model.trainable_variables)
     # The same rule with other options, such as a momentum, keeps another number of arrays.
-    variables, values = model.optimizer.variables, start.optimizer_state
-    same_rule = (start.engine, start.rule) == ("keras", type(model.optimizer).__name__)
+    variables, values = model.optimizer.variables, current.optimizer_state
+    same_rule = (current.engine, current.rule) == ("keras", type(model.optimizer).__name__)
     if same_rule and len(values) == len(variables):
         for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
+            # A new call begins with the learning rate that it is given, not with the last one.
+            if variable.name != "learning_rate" or plan.progress is not None:
+                variable.assign(value)
     return model
 
 
@@ -190,7 +211,9 @@ def _distorted(
     return distort(xp, x[None], key, values, plan.image_shape, len(x), dtype)[0]
 
 
-def _per_step(plan: TrainingPlan, data: TrainingData, start: TrainingState) -> list[Any]:
+def _per_step(
+    plan: TrainingPlan, data: TrainingData, start: TrainingState, current: TrainingState
+) -> list[Any]:
     """A callback that sets each step's learning rate and averages the weights, where asked for."""
     if plan.schedule is None and plan.averaging is None:
         return []
@@ -200,9 +223,11 @@ def _per_step(plan: TrainingPlan, data: TrainingData, start: TrainingState) -> l
 
     class PerStep(keras.callbacks.Callback):
         def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-            self.step = 0
-            self.average = [w.copy() for w in start.average or start.weights]
-            rate = float(self.model.optimizer.learning_rate)
+            self.step = current.step - start.step
+            self.average = [w.copy() for w in current.average or current.weights]
+            # Of an optimizer that has taken no step: a step leaves its own rate behind.
+            unused = make_keras_optimizer(plan.optimizer, plan.learning_rate)
+            rate = float(unused.learning_rate)
             self.rates = schedule_rates(plan.schedule, rate, start.step, n_steps)
 
         def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
@@ -254,3 +279,16 @@ def _recorder(monitor: Monitor, weights_of: Callable[[Any], Weights]) -> Any:
                 self.model.stop_training = True
 
     return Recorder()
+
+
+def _keeper(plan: TrainingPlan, monitor: Monitor, state_of: Callable[[Any], TrainingState]) -> Any:
+    """A callback that keeps the progress, after all others, as they may change the weights."""
+    import keras
+
+    class Keeper(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            if plan.keep_progress is not None:
+                finished = self.model.stop_training or monitor.n_epochs >= plan.epochs
+                monitor.keep(state_of(self.model), 1.0, finished=finished)
+
+    return Keeper()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,8 @@ __all__ = [
     "unstack",
     "values_of",
 ]
+
+_Value = TypeVar("_Value")
 
 _BLOCK_ROWS = 4096
 """Rows of all networks gathered for one call of a program: 12 MB of MNIST, which the third-level
@@ -96,23 +98,25 @@ class Network:
         """The weights to predict with: their average, where one is kept."""
         return self.state.average or self.state.weights
 
-    def attempt(self, action: Callable[[], object]) -> None:
+    def attempt(self, action: Callable[[], _Value | None]) -> _Value | None:
         """Run what calls the user's code; what that raises ends this network alone."""
         try:
-            action()
+            return action()
         except KeyboardInterrupt:
             self.interrupted = True
         except BaseException as error:
             self.failure = error
+        return None
 
 
 def begin_network(plan: TrainingPlan, data: TrainingData) -> Network:
     """Make ready to train a plan."""
     optimizer = optimizer_spec(plan.optimizer, plan.learning_rate)
     assert optimizer is not None, "the caller chooses this engine for optimizers it knows"
-    state = plan.start or TrainingState(
+    start = plan.start or TrainingState(
         initial_weights(plan.network, plan.seeds.weights), [], "compiled", plan.seeds
     )
+    state = start if plan.progress is None else plan.progress.state
     goes_on = (state.engine, state.rule) == ("compiled", optimizer.kind)
     slots = state.optimizer_state if goes_on else []
     average = state.average if plan.averaging is not None else []
@@ -126,8 +130,13 @@ def begin_network(plan: TrainingPlan, data: TrainingData) -> Network:
     )
     callbacks = CallbackRunner(plan, state.weights) if plan.callbacks else None
     n_steps = plan.epochs * -(-len(data.rows) // plan.batch_size)
-    rates = schedule_rates(plan.schedule, optimizer.learning_rate, state.step, n_steps)
-    return Network(plan, data, optimizer, Monitor(plan, data), callbacks, state, rates)
+    rates = schedule_rates(plan.schedule, optimizer.learning_rate, start.step, n_steps)
+    network = Network(plan, data, optimizer, Monitor(plan, data), callbacks, state, rates)
+    network.steps_taken = state.step - start.step
+    if plan.progress is not None:
+        network.rate_factor = plan.progress.rate_factor
+        network.stopped = plan.progress.finished
+    return network
 
 
 # ----------------------------------------------------------------------------------------------
