@@ -185,7 +185,7 @@ def test_a_progress_bar_on_a_search_reaches_down_to_the_epochs(digits, n_jobs, c
 
 
 def test_a_failed_fit_ends_its_callbacks_and_leaves_the_estimator_as_it_was(digits):
-    """Callbacks are torn down even when an epoch raises, or a progress bar's thread would never end."""
+    """Callbacks are torn down even when an epoch raises, or a bar's thread would never end."""
 
     class Failing(Recorder):
         def on_fit_task_end(self, estimator, context):
