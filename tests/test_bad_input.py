@@ -166,6 +166,10 @@ BAD_PARAMETERS = {
         "Derive your own from keras.callbacks.Callback.",
         [[1], "x", 5, print, keras.callbacks.EarlyStopping, {}, [None]],
     ),
+    "checkpoint": (
+        'to be None or a file\'s path, got {}. Use "digits.checkpoint", or None to keep nothing.',
+        ["", 5, True, b"digits", ["digits"], print],
+    ),
     "dtype": (
         'to be "float32" or "float64", got {}. float32 is twice as fast.',
         ["float16", "double", np.float32, None, 32, "", np.dtype("float32")],
