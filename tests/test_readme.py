@@ -20,6 +20,13 @@ DOCUMENTS = [
     PROJECT / "CONTRIBUTING.md",
     *sorted((PROJECT / "docs").glob("*.md")),
 ]
+MODULES = [
+    "sk_mnist_mlp",
+    "sk_mnist_mlp.datasets",
+    "sk_mnist_mlp.inspection",
+    "sk_mnist_mlp.export",
+    "sk_mnist_mlp.exceptions",
+]
 LINK = re.compile(r"(?<!`)\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -111,14 +118,11 @@ def test_links(document):
             assert f'<a id="{anchor}"></a>' in page or anchor in slugs, target
 
 
-@pytest.mark.parametrize(
-    "module",
-    ["", ".datasets", ".inspection", ".export", ".exceptions"],
-)
+@pytest.mark.parametrize("module", MODULES)
 def test_every_public_name_is_documented(module):
     """docs/api.md has an anchor for each public name, and its signature's parameters."""
     page = (PROJECT / "docs" / "api.md").read_text("utf-8")
-    home = importlib.import_module(f"sk_mnist_mlp{module}")
+    home = importlib.import_module(module)
     for name in home.__all__:
         path = f"{home.__name__}.{name}"
         assert f'<a id="{path}"></a>' in page, f"{path} is missing: make docs"
