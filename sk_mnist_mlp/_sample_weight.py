@@ -150,7 +150,7 @@ def scale_weights(weights: NDArray[np.float64], dtype: str) -> NDArray[np.float6
     Examples
     --------
     >>> scale_weights(np.array([1e300, 3e300, 1.0]), "float32").round(3)
-    array([0.167, 0.502, 0.   ])
+    array([0.187, 0.56 , 0.   ])
     """
     _, exponent = np.frexp(weights.max())
     scaled = np.ldexp(weights, -exponent)
