@@ -18,6 +18,33 @@ from sk_mnist_mlp.datasets import load_mnist
 N_IMAGES = 4000
 
 
+class KeptSplits:
+    """Splits made once, whose row numbers can be scattered like the data.
+
+    Each worker then holds everything that a fit reads, and the search survives the loss of any of
+    them. The row numbers stay behind when the search itself travels with a task.
+    """
+
+    def __init__(self, cv, X, y):
+        self.splits = list(cv.split(X, y))
+        self.n_splits = len(self.splits)
+
+    def split(self, X=None, y=None, groups=None):
+        """Give the training and test rows of each split."""
+        return iter(self.splits)
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        """Give the number of splits."""
+        return self.n_splits
+
+    def rows(self):
+        """List all arrays of row numbers."""
+        return [part for split in self.splits for part in split]
+
+    def __getstate__(self):
+        return {"splits": [], "n_splits": self.n_splits}
+
+
 def connect():
     """Connect to the scheduler named on the command line, or start two workers here."""
     if len(sys.argv) > 1:
@@ -36,16 +63,13 @@ def main():
         "mlpdigitclassifier__hidden_units": [64, 128],
     }
 
-    # The splits are made here, so that their row numbers can be scattered like the data: each
-    # worker then holds everything, and the search survives the loss of any of them.
-    splits = list(StratifiedKFold(3).split(X, y))
-    rows = [part for split in splits for part in split]
+    splits = KeptSplits(StratifiedKFold(3), X, y)
     search = GridSearchCV(model, grid, cv=splits)
 
     with connect() as client:
         workers = client.scheduler_info()["workers"]
         began = time.perf_counter()
-        with joblib.parallel_config(backend="dask", scatter=[X, y, *rows]):
+        with joblib.parallel_config(backend="dask", scatter=[X, y, *splits.rows()]):
             search.fit(X, y)
         print(f"12 fits on {len(workers)} workers: {time.perf_counter() - began:.1f} s")
     print(f"Best: {search.best_params_}, accuracy {search.best_score_:.3f}")

@@ -1,5 +1,6 @@
 """Searches on a Dask cluster of separate processes: same scores, little traffic, survival."""
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from sk_mnist_mlp import ImageFlattener, MLPDigitClassifier
 
 pytestmark = pytest.mark.timeout(120)
 
+EXAMPLE = Path(__file__).parents[1] / "examples" / "dask_search.py"
 GRID = {
     "mlpdigitclassifier__dropout": [0.0, 0.4],
     "mlpdigitclassifier__hidden_units": [8, (16, 8)],
@@ -57,6 +59,19 @@ def pipeline(**parameters):
         ImageFlattener(scale=16),
         MLPDigitClassifier(**{"hidden_units": 16, "epochs": 2, "random_state": 0} | parameters),
     )
+
+
+@pytest.fixture(scope="module")
+def example():
+    """examples/dask_search.py as a module, whose class travels to the workers by value."""
+    spec = importlib.util.spec_from_file_location("dask_search", EXAMPLE)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["dask_search"] = module
+    spec.loader.exec_module(module)
+    cloudpickle.register_pickle_by_value(module)
+    yield module
+    cloudpickle.unregister_pickle_by_value(module)
+    del sys.modules["dask_search"]
 
 
 class KillsItsWorker:
@@ -101,8 +116,11 @@ def test_a_search_scores_the_same_on_the_cluster(client, images):
     np.testing.assert_array_equal(validated["test_score"], remotely_validated["test_score"])
 
 
+@pytest.mark.parametrize("keeps_splits", [False, True])
 @pytest.mark.parametrize("n_rows", [300, 1797])
-def test_the_data_travel_once_and_a_task_is_small(client, images, monkeypatch, n_rows):
+def test_the_data_travel_once_and_a_task_is_small(
+    client, images, example, monkeypatch, n_rows, keeps_splits
+):
     """X and y are scattered once; a task is a few kilobytes, however many rows there are."""
     X, y = images[0][:n_rows], images[1][:n_rows]
     scattered, tasks = [], []
@@ -119,22 +137,23 @@ def test_the_data_travel_once_and_a_task_is_small(client, images, monkeypatch, n
 
     monkeypatch.setattr(Client, "scatter", spy_on_scatter)
     monkeypatch.setattr(Client, "submit", spy_on_submit)
-    with joblib.parallel_config(backend="dask", scatter=[X, y]):
-        GridSearchCV(pipeline(), GRID, cv=3, refit=False).fit(X, y)
+    cv = example.KeptSplits(StratifiedKFold(3), X, y) if keeps_splits else StratifiedKFold(3)
+    rows = cv.rows() if keeps_splits else []
+    with joblib.parallel_config(backend="dask", scatter=[X, y, *rows]):
+        GridSearchCV(pipeline(), GRID, cv=cv, refit=False).fit(X, y)
     assert scattered.count(id(X)) == scattered.count(id(y)) == 1
     assert len(tasks) >= 6  # 12 fits, of which joblib may put some together
     assert sum(tasks) / 12 < 15_000 < X[:300].nbytes
 
 
-def test_a_search_survives_the_death_of_a_worker(client, images, tmp_path):
+def test_a_search_survives_the_death_of_a_worker(client, images, example, tmp_path):
     """With the row numbers scattered too, a killed worker costs its unfinished fits' time only."""
     X, y = images
-    splits = list(StratifiedKFold(3).split(X, y))
+    splits = example.KeptSplits(StratifiedKFold(3), X, y)
     local = GridSearchCV(pipeline(), GRID, cv=splits).fit(X, y)
     before = set(client.run(os.getpid).values())
     search = GridSearchCV(pipeline(), GRID, cv=splits, scoring=KillsItsWorker(tmp_path, at=5))
-    rows = [part for split in splits for part in split]
-    with joblib.parallel_config(backend="dask", scatter=[X, y, *rows]):
+    with joblib.parallel_config(backend="dask", scatter=[X, y, *splits.rows()]):
         search.fit(X, y)
     np.testing.assert_array_equal(
         local.cv_results_["mean_test_score"], search.cv_results_["mean_test_score"]
@@ -162,10 +181,9 @@ def test_what_was_not_replicated_ends_in_an_error_of_dask(client, images, tmp_pa
 
 def test_the_example_runs(tmp_path):
     """examples/dask_search.py searches on two workers of its own."""
-    example = Path(__file__).parents[1] / "examples" / "dask_search.py"
     # Written to a file: a pipe would stay open in the workers, should the time run out.
     with (tmp_path / "shown.txt").open("w") as shown:
-        subprocess.run([sys.executable, example], stdout=shown, timeout=110, check=True)
+        subprocess.run([sys.executable, EXAMPLE], stdout=shown, timeout=110, check=True)
     shown = (tmp_path / "shown.txt").read_text()
     assert "12 fits on 2 workers" in shown
     assert "Best: {" in shown
