@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,8 +44,22 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
+    _offer_backend()
     return value
+
+
+def _offer_backend() -> None:
+    """Let ``joblib.parallel_config(backend="fused")`` work as soon as joblib is loaded."""
+    if "joblib" in sys.modules:
+        sys.modules["joblib"].register_parallel_backend("fused", _make_backend)
+
+
+def _make_backend(**options: Any) -> Any:
+    return importlib.import_module("sk_mnist_mlp.model_selection").FusedBackend(**options)
 
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
+
+
+_offer_backend()

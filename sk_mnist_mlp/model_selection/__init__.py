@@ -1,0 +1,13 @@
+"""Many fits at once: scikit-learn's searches and ensembles, trained as stacks.
+
+>>> from sk_mnist_mlp.model_selection import fused
+"""
+
+import joblib
+
+from sk_mnist_mlp.model_selection._fused import FusedBackend, fused
+from sk_mnist_mlp.model_selection._report import FusedReport, StackRecord
+
+__all__ = ["FusedBackend", "FusedReport", "StackRecord", "fused"]
+
+joblib.register_parallel_backend("fused", FusedBackend)
