@@ -18,6 +18,7 @@ MODULES = (
     "sk_mnist_mlp",
     "sk_mnist_mlp.datasets",
     "sk_mnist_mlp.inspection",
+    "sk_mnist_mlp.model_selection",
     "sk_mnist_mlp.export",
     "sk_mnist_mlp.exceptions",
 )
