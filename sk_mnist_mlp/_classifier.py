@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-import numbers
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -19,19 +18,18 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sk_mnist_mlp._compat import DOC_LINK_TEMPLATE, CallbackSupportMixin, with_callbacks
-from sk_mnist_mlp._distortion import augmentation_plan
 from sk_mnist_mlp._epoch_tasks import EpochTasks
 from sk_mnist_mlp._inference import forward, log_softmax, most_probable, softmax
 from sk_mnist_mlp._keras_record import with_records
 from sk_mnist_mlp._labels import (
     check_classes,
     check_labels,
-    encode_labels,
     find_classes,
     shown,
 )
 from sk_mnist_mlp._network import NetworkSpec, Weights, build_network
-from sk_mnist_mlp._sample_weight import check_sample_weight, combine_weights, scale_weights
+from sk_mnist_mlp._planning import layer_widths, make_data, make_plan
+from sk_mnist_mlp._sample_weight import check_sample_weight
 from sk_mnist_mlp._uncertainty import sample_probabilities
 from sk_mnist_mlp._validation import (
     check_finite,
@@ -40,17 +38,12 @@ from sk_mnist_mlp._validation import (
     check_table,
     clear_sentences,
 )
-from sk_mnist_mlp.exceptions import InvalidParameterError
-from sk_mnist_mlp.training._chance import stratified_holdout
 from sk_mnist_mlp.training._checkpoint import Checkpoint, identity_of
 from sk_mnist_mlp.training._engines import choose_engine, train
 from sk_mnist_mlp.training._memory import check_memory
 from sk_mnist_mlp.training._plan import (
-    EarlyStopping,
     History,
     Seeds,
-    TrainingData,
-    TrainingPlan,
     TrainingResult,
     TrainingState,
 )
@@ -289,7 +282,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             tasks = EpochTasks(self, X, y, sample_weight)
             X, y, weights = self._check_training_data(X, y, sample_weight, reset=not goes_on)
             classes = self.classes_ if goes_on else find_classes(_NAME, y, weights)
-            return self._train(X, y, weights, classes, self.epochs, goes_on=goes_on, tasks=tasks)
+            return self._train(X, y, weights, classes, goes_on=goes_on, tasks=tasks)
 
     def partial_fit(
         self,
@@ -328,7 +321,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             goes_on = hasattr(self, "coefs_")
             known = self._check_known_classes(classes)
             X, y, weights = self._check_training_data(X, y, sample_weight, reset=not goes_on)
-            self._train(X, y, weights, known, 1, goes_on=goes_on, partial=True)
+            self._train(X, y, weights, known, goes_on=goes_on, partial=True)
             self._keeps_state = True
             return self
 
@@ -339,7 +332,6 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         y: NDArray[Any],
         sample_weight: NDArray[np.float64] | None,
         classes: NDArray[Any],
-        epochs: int,
         *,
         goes_on: bool,
         partial: bool = False,
@@ -351,18 +343,20 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             self._check_widths()
         checkpoint = None if partial or self.checkpoint is None else Checkpoint(self.checkpoint)
         seeds = start.seeds if start else self._draw_seeds(checkpoint)
-        plan = self._make_plan(X.shape[1], len(classes), epochs, seeds, start, partial=partial)
+        parameters = self.get_params(deep=False)
+        shape = X.shape[1], len(classes)
+        plan = make_plan(_NAME, parameters, *shape, seeds, start=start, partial=partial)
         engine = choose_engine(plan, self.engine)
         check_memory(plan, X.shape[0], engine)
-        data = self._make_data(X, y, classes, sample_weight, plan)
+        data = make_data(_NAME, parameters, plan, X, y, classes, sample_weight)
         if checkpoint is not None:
-            identity = identity_of(self.get_params(deep=False), plan, data, classes, engine)
+            identity = identity_of(parameters, plan, data, classes, engine)
             plan = checkpoint.attach(plan, identity)
 
         # Train, and keep what came out.
         attributes = functools.partial(self._attributes, classes, plan.network, goes_on=goes_on)
         if tasks is not None:
-            tasks.begin(epochs, attributes)
+            tasks.begin(plan.epochs, attributes)
             plan = replace(plan, observers=(tasks,))
         result = train(plan, data, engine)
         if tasks is not None:
@@ -407,110 +401,8 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             )
         return named
 
-    def _make_plan(
-        self,
-        n_features: int,
-        n_classes: int,
-        epochs: int,
-        seeds: Seeds,
-        start: TrainingState | None,
-        *,
-        partial: bool,
-    ) -> TrainingPlan:
-        network = NetworkSpec(
-            n_features,
-            _layer_widths(self.hidden_units),
-            n_classes,
-            activation=self.activation,
-            dropout=float(self.dropout),
-            l2=float(self.l2),
-            dtype=self.dtype,
-        )
-        distortion, image_shape = augmentation_plan(
-            _NAME, self.augmentation, self.image_shape, n_features
-        )
-        self._check_schedule(partial=partial)
-        stops_early = self.early_stopping and not partial
-        return TrainingPlan(
-            network,
-            self.optimizer,
-            float(self.learning_rate),
-            float(self.label_smoothing),
-            int(self.batch_size),
-            int(epochs),
-            seeds,
-            EarlyStopping(self.n_epochs_no_change, self.tol) if stops_early else None,
-            tuple(copy.copy(callback) for callback in _as_list(self.callbacks)),
-            int(self.verbose),
-            start,
-            planned_epochs=int(self.epochs),
-            schedule=self.learning_rate_schedule,
-            averaging=None if self.weight_averaging is None else float(self.weight_averaging),
-            distortion=distortion,
-            image_shape=image_shape,
-        )
-
-    def _check_schedule(self, *, partial: bool) -> None:
-        schedule = self.learning_rate_schedule
-        if partial and isinstance(schedule, str):
-            raise InvalidParameterError(
-                f"{_NAME}: expected learning_rate_schedule to be None or a Keras schedule in "
-                f"partial_fit, which knows no last epoch, got {schedule!r}. Call fit instead, or "
-                "set learning_rate_schedule=None."
-            )
-        if schedule is None or isinstance(self.optimizer, str):
-            return
-        rate = self.optimizer.get_config().get("learning_rate", 0.0)
-        if not isinstance(rate, numbers.Real):
-            raise InvalidParameterError(
-                f"{_NAME}: expected one learning rate schedule, got learning_rate_schedule="
-                f"{schedule!r} and an optimizer with a schedule of its own. Give the optimizer a "
-                "number as learning_rate, or set learning_rate_schedule=None."
-            )
-
-    def _make_data(
-        self,
-        X: NDArray[Any],
-        y: NDArray[Any],
-        classes: NDArray[Any],
-        sample_weight: NDArray[np.float64] | None,
-        plan: TrainingPlan,
-    ) -> TrainingData:
-        labels = encode_labels(_NAME, y, classes, sample_weight)
-        weights = combine_weights(_NAME, labels, classes, sample_weight, self.class_weight)
-        if weights is not None:
-            weights = scale_weights(weights, self.dtype)
-        rows = np.arange(len(labels)) if weights is None else np.flatnonzero(weights)
-        held_out = rows[:0]
-        if plan.early_stopping is not None:
-            self._check_holdout(labels[rows], classes)
-            rows, held_out = stratified_holdout(
-                labels, rows, len(classes), self.validation_fraction, plan.seeds.validation
-            )
-        return TrainingData(X, labels, weights, rows, held_out)
-
-    def _check_holdout(self, labels: NDArray[np.int32], classes: NDArray[Any]) -> None:
-        counts = np.bincount(labels, minlength=len(classes))
-        n_held_out = int(np.ceil(self.validation_fraction * len(labels)))
-        if n_held_out < len(classes):
-            raise ValueError(
-                f"{_NAME}: expected validation_fraction to hold out a row of each of "
-                f"{len(classes)} classes, got {self.validation_fraction}, which holds out "
-                f"{n_held_out} of {len(labels)} rows. Use a larger fraction or "
-                "early_stopping=False."
-            )
-        left = counts - np.maximum(1, np.round(self.validation_fraction * counts))
-        if left.min() < 1:
-            scarce = left.argmin()
-            raise ValueError(
-                f"{_NAME}: expected a row of each class to train on beside those held out, got "
-                f"{counts[scarce]} of class {shown(classes[[scarce]])[1:-1]} with "
-                f"validation_fraction={self.validation_fraction}. Give more rows, use a smaller "
-                "fraction or early_stopping=False."
-            )
-
     def _check_widths(self) -> None:
-        widths, learnt = _layer_widths(self.hidden_units), self._network.hidden_units
+        widths, learnt = layer_widths(self.hidden_units), self._network.hidden_units
         if widths != learnt:
             raise ValueError(
                 f"{_NAME}: expected hidden_units as in the fit to go on from, {learnt}, got "
@@ -726,15 +618,3 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         built = "_keras_model" in vars(self)
         names = (name for name in object.__dir__(self) if built or name != "model_")
         return [name for name in names if hasattr(self, name)]
-
-
-def _layer_widths(hidden_units: int | Sequence[int]) -> tuple[int, ...]:
-    if isinstance(hidden_units, (int, np.integer)):
-        return (int(hidden_units),) * 2
-    return tuple(int(width) for width in hidden_units)
-
-
-def _as_list(callbacks: Any) -> list[Any]:
-    if callbacks is None:
-        return []
-    return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
