@@ -82,6 +82,8 @@ def _make_program(structure: Structure) -> Any:
     import tensorflow as tf
 
     xp = tensorflow_namespace()
+    # A network alone has rows in every step that counts.
+    uses = Uses(idle_networks=structure.n_networks > 1)
 
     def run(params: Any, slots: Any, block: Batch, n_steps: Any, values: Values) -> Any:
         global _n_traces
@@ -89,7 +91,9 @@ def _make_program(structure: Structure) -> Any:
 
         def body(k: Any, params: Any, slots: Any, losses: Any, hits: Any) -> Any:
             batch = Batch(*(field[k] for field in block))
-            params, slots, loss, n_correct = train_step(xp, structure, params, slots, batch, values)
+            params, slots, loss, n_correct = train_step(
+                xp, structure, params, slots, batch, values, uses
+            )
             n_rows = tf.reduce_sum(tf.cast(batch.weights > 0, loss.dtype), 1)
             return k + 1, params, slots, losses + loss * n_rows, hits + n_correct
 
