@@ -64,7 +64,7 @@ class Watch:
         return self._elapsed + time.perf_counter() - self._since
 
 
-def keras_callback(watch: Watch) -> Any:
+def keras_callback(watch: Watch, activation: str) -> Any:
     """Make a callback that looks after every epoch, for Keras's loop and for ours."""
     import keras
 
@@ -73,7 +73,7 @@ def keras_callback(watch: Watch) -> Any:
     class Look(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             weights = self.model.get_weights()
-            watch.look(lambda rows: forward(rows, weights, "relu", dtype=np.float32).argmax(1))
+            watch.look(lambda rows: forward(rows, weights, activation, dtype=np.float32).argmax(1))
 
     return Look()
 
@@ -98,14 +98,16 @@ def _fit_recipe(recipe: str, task: Task) -> Values:
     from sk_mnist_mlp.datasets import load_mnist
 
     watch = Watch()
-    pipeline = _make(recipe, task, callbacks=[keras_callback(watch)])
+    pipeline = _make(recipe, task)
+    classifier = pipeline[-1]
+    classifier.set_params(callbacks=[keras_callback(watch, classifier.activation)])
     images, _, labels, _ = load_mnist(return_splits=True)
     images, labels = images[: task["rows"]], labels[: task["rows"]]
     watch.start()
     pipeline.fit(images, labels)
     seconds = watch.stop()
-    n_weights = sum(array.size for array in [*pipeline[-1].coefs_, *pipeline[-1].intercepts_])
-    values = _values(watch, seconds, n_weights, pipeline[-1].predict_proba, task)
+    n_weights = sum(array.size for array in [*classifier.coefs_, *classifier.intercepts_])
+    values = _values(watch, seconds, n_weights, classifier.predict_proba, task)
     return values | {"other_images": _fit_other_images(recipe, task)}
 
 
@@ -138,7 +140,7 @@ def fit_keras(task: Task) -> Values:
     X, _, y, _ = mnist(task["rows"])
     y = keras.utils.to_categorical(y)
     watch = Watch()
-    look = keras_callback(watch)
+    look = keras_callback(watch, "relu")
     epochs = task["epochs"] or 20
     watch.start()
     network = _peers.keras_tutorial()
