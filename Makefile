@@ -73,10 +73,12 @@ $(VENV)-sklearn-%/installed: pyproject.toml
 test-ray: $(VENV)/test.installed $(VENV)/ray.installed ## Run the tests of searches on Ray, which is large
 	$(BIN)/python -m pytest tests/ray_backend.py
 
-bench: $(VENV)/bench.installed ## Measure against Keras, SciKeras, skorch, PyTorch and MLPClassifier
-	$(BIN)/python examples/benchmarks/bench_fit.py
-	$(BIN)/python examples/benchmarks/bench_predict.py
-	$(BIN)/python examples/benchmarks/bench_memory.py
+BENCHMARKS := bench_fit bench_predict bench_memory bench_search bench_accuracy
+
+bench: $(VENV)/bench.installed ## Measure everything, for two hours, and write the tables of the documents
+	@status=0; cd examples/benchmarks; \
+	for name in $(BENCHMARKS); do $(CURDIR)/$(BIN)/python $$name.py || status=1; done; \
+	$(CURDIR)/$(BIN)/python render_readme.py && $(CURDIR)/$(BIN)/python render_accuracy.py && exit $$status
 
 docs: $(VENV)/docs.installed ## Draw the pictures, write docs/api.md, build the site in build/docs
 	$(BIN)/python examples/plot_tutorial.py
