@@ -30,22 +30,24 @@ RECIPES: dict[str, dict[str, Any]] = {
     "accurate": {
         "hidden_units": 256,
         "dropout": 0.0,
+        "activation": "silu",
+        "l2": 1e-05,
         "batch_size": 256,
-        "epochs": 90,
+        "epochs": 40,
         "learning_rate": 0.003,
         "learning_rate_schedule": "cosine",
-        "weight_averaging": 0.999,
-        "augmentation": RandomDistortion(elastic=1.0),
+        "augmentation": RandomDistortion(elastic=1.0, translation=1.0),
     },
     "best": {
-        "hidden_units": (800, 800),
+        "hidden_units": (512, 512, 512),
         "dropout": 0.0,
+        "activation": "silu",
+        "l2": 1e-05,
         "batch_size": 256,
-        "epochs": 90,
+        "epochs": 200,
         "learning_rate": 0.003,
         "learning_rate_schedule": "cosine",
-        "weight_averaging": 0.999,
-        "augmentation": RandomDistortion(elastic=1.0),
+        "augmentation": RandomDistortion(elastic=1.2, smoothing=5.0, translation=1.0),
     },
 }
 """Name to parameters of ``MLPDigitClassifier``; what a recipe does not name keeps its default."""
@@ -60,8 +62,8 @@ def make_digit_pipeline(recipe: str = "tutorial", **overrides: Any) -> Pipeline:
     ----------
     recipe : {"tutorial", "accurate", "best"}, default="tutorial"
         ``"tutorial"``: as published. ``"accurate"``: the same 269,322 weights for MNIST, trained
-        better: on distorted images, with a decaying learning rate. ``"best"``: the largest
-        network, of at most 1.5 million weights, that trains within 4 minutes on 2 cores.
+        better: on distorted images, with a decaying learning rate. ``"best"``: three layers of
+        512, 932,362 weights, trained so for longer, within 4 minutes on 2 cores.
     **overrides
         Parameters of :class:`MLPDigitClassifier` that replace the recipe's or add to them, such
         as ``epochs=10``, ``random_state=0`` or ``augmentation__rotation=20``.
@@ -82,7 +84,7 @@ def make_digit_pipeline(recipe: str = "tutorial", **overrides: Any) -> Pipeline:
     --------
     >>> from sk_mnist_mlp import RECIPES, make_digit_pipeline
     >>> RECIPES["accurate"]["augmentation"]
-    RandomDistortion(elastic=1.0)
+    RandomDistortion(elastic=1.0, translation=1.0)
     >>> pipeline = make_digit_pipeline("accurate", epochs=30, random_state=0)
     >>> pipeline["mlpdigitclassifier"].epochs
     30
