@@ -58,6 +58,11 @@ class Finding:
     at_most: float | None = None
 
     @property
+    def is_promised(self) -> bool:
+        """Whether a bound was promised for it."""
+        return self.at_least is not None or self.at_most is not None
+
+    @property
     def is_kept(self) -> bool:
         """Whether the promise, if there is one, is kept."""
         too_low = self.at_least is not None and self.value < self.at_least
@@ -76,10 +81,11 @@ class Finding:
         ]
 
     def _promise(self) -> str:
+        missed = "" if self.is_kept else ", missed"
         if self.at_least is not None:
-            return f"≥ {quantity(self.at_least, self.value_unit.removesuffix(' faster'))}"
+            return f"≥ {quantity(self.at_least, self.value_unit.removesuffix(' faster'))}{missed}"
         if self.at_most is not None:
-            return f"≤ {quantity(self.at_most, self.value_unit)}"
+            return f"≤ {quantity(self.at_most, self.value_unit)}{missed}"
         return ""
 
 
