@@ -173,6 +173,7 @@ def test_only_whole_runs_are_judged_and_kept(tmp_path, monkeypatch, capsys):
             ["--epochs", "1", "--rows", "500", "--only", "ours", "keras", "scikeras", "mlp"],
             {"Keras fit", "SciKeras", "MLPClassifier"},
         ),
+        ("bench_fit", ["--rows", "500", "--turns", "1", "--only", "checkpoint"], set()),
         (
             "bench_predict",
             ["--calls", "5", "--rows", "100", "--only", "ours", "mlp"],

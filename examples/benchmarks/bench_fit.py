@@ -1,6 +1,6 @@
 """Time the tutorial's fit against Keras, SciKeras, Keras's wrapper, skorch, PyTorch, MLPClassifier.
 
-    python bench_fit.py                       # about 11 minutes on 2 cores
+    python bench_fit.py                       # about 15 minutes on 2 cores
     python bench_fit.py --epochs 1 --rows 5000 --only ours keras
 
 Imports and loading are outside the clock; building, tracing and compiling are inside. Round r uses
@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import statistics
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import _peers
@@ -169,6 +171,30 @@ def small_fits(task: Task) -> Values:
     return {key: statistics.median(column[1:]) for key, column in seconds.items()}
 
 
+def checkpointed_fits(task: Task) -> Values:
+    """Fit the tutorial's network for a few epochs with and without ``checkpoint=``, in turns, warm.
+
+    The overhead is the median over the turns of the ratio of neighbours, so that a drift of the
+    machine's speed cancels.
+    """
+    X, _, y, _ = mnist(task["rows"])
+    epochs = max(1, task["epochs"] // 4)
+    _peers.ours(epochs=epochs, random_state=0).fit(X, y)
+    ratios = []
+    with tempfile.TemporaryDirectory() as folder:
+        for turn in range(task["turns"]):
+            seconds = {}
+            for kept in (turn % 2 == 0, turn % 2 == 1):
+                path = Path(folder, f"{turn}.checkpoint") if kept else None
+                classifier = _peers.ours(epochs=epochs, random_state=0, checkpoint=path)
+                with Stopwatch() as watch:
+                    classifier.fit(X, y)
+                seconds[kept] = watch.seconds
+            ratios.append(seconds[True] / seconds[False])
+    return {"overhead": 100 * (statistics.median(ratios) - 1)}
+
+
+CHECKPOINT = [Contestant("checkpoint", "with checkpoint=", checkpointed_fits, rounds=1)]
 SECOND = [Contestant("second", "second fit", second_fit, rounds=3)]
 SMALL = [Contestant("small", "load_digits", small_fits, rounds=3)]
 
@@ -234,6 +260,14 @@ def small_findings(small: Outcome, epochs: int) -> list[Finding]:
     return [faster(what, ours, "MLPClassifier", theirs, at_least=1.0)]
 
 
+def checkpoint_findings(checkpoint: Outcome) -> list[Finding]:
+    """What keeping the training on disk after every epoch adds."""
+    if not checkpoint.has("checkpoint"):
+        return []
+    overhead = checkpoint.median("checkpoint", "overhead")
+    return [alone("fit with checkpoint=: time added", overhead, "%", at_most=3.0)]
+
+
 def print_fits(fits: Outcome, epochs: int) -> None:
     """Print one line a contestant, the fastest first."""
     rows = []
@@ -249,7 +283,7 @@ def print_fits(fits: Outcome, epochs: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    contestants = [*FITS, *SECOND, *SMALL]
+    contestants = [*FITS, *SECOND, *SMALL, *CHECKPOINT]
     parser = make_parser(__doc__.splitlines()[0], contestants)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--rows", type=int, default=60_000, help="MNIST images to train on")
@@ -257,7 +291,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--seeds",
         type=int,
-        default=0,
+        default=5,
         help="seeds for the accuracy, if more than the rounds: further rounds of ours and Keras",
     )
     args = parser.parse_args(arguments)
@@ -270,11 +304,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     more = _further_seeds(fits, task, args.seeds)
     second = measure(SECOND, task, repeats=args.repeats, only=args.only)
     small = measure(SMALL, task, repeats=args.repeats, only=args.only)
-    report.outcomes = {"fit": fits, "further seeds": more, "second fit": second, "digits": small}
+    checkpoint = measure(CHECKPOINT, task, repeats=args.repeats, only=args.only)
+    report.outcomes = {
+        "fit": fits,
+        "further seeds": more,
+        "second fit": second,
+        "digits": small,
+        "checkpoint": checkpoint,
+    }
     report.findings = [
         *fit_findings(fits, more, args.epochs),
         *second_findings(second),
         *small_findings(small, args.epochs),
+        *checkpoint_findings(checkpoint),
     ]
     if fits.names:
         print_fits(fits, args.epochs)
