@@ -190,7 +190,11 @@ def draw_curves(results: Path, path: Path) -> None:
         xlabel="seconds of training, compiling included",
         ylabel="wrong test images, %",
     )
-    ax.yaxis.set_major_formatter("{x:g}")
+    ax.set_xticks([2, 5, 10, 20, 50, 100])
+    ax.set_yticks([0.5, 0.7, 1, 1.6, 2, 3, 5])
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter("")
     ax.legend(frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Without the version of matplotlib in it, the same picture is the same file.
