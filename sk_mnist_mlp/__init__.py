@@ -55,7 +55,8 @@ def _offer_backend() -> None:
 
 
 def _make_backend(**options: Any) -> Any:
-    return importlib.import_module("sk_mnist_mlp.model_selection").FusedBackend(**options)
+    home = importlib.import_module("sk_mnist_mlp.model_selection._fused")
+    return home.FusedBackend(**options)
 
 
 def __dir__() -> list[str]:

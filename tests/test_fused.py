@@ -27,8 +27,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_mnist_mlp import MLPDigitClassifier, RandomDistortion
-from sk_mnist_mlp.model_selection import FusedBackend, FusedReport, StackRecord, _grouping, fused
+from sk_mnist_mlp.model_selection import _grouping, fused
 from sk_mnist_mlp.model_selection._folds import SharedFolds
+from sk_mnist_mlp.model_selection._fused import FusedBackend
+from sk_mnist_mlp.model_selection._report import FusedReport, StackRecord
 from sk_mnist_mlp.training import _compiled
 from sk_mnist_mlp.training._compiled import n_traces
 

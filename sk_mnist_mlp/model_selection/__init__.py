@@ -6,8 +6,7 @@
 import joblib
 
 from sk_mnist_mlp.model_selection._fused import FusedBackend, fused
-from sk_mnist_mlp.model_selection._report import FusedReport, StackRecord
 
-__all__ = ["FusedBackend", "FusedReport", "StackRecord", "fused"]
+__all__ = ["fused"]
 
 joblib.register_parallel_backend("fused", FusedBackend)

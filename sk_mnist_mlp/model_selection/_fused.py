@@ -186,13 +186,20 @@ def fused(
         Cores to use; None or -1 for all. An ``n_jobs`` of 1, here or in the tool, turns it off.
     max_tasks : int, default=64
         Tasks begun and not ended at the same time, 2 or more.
-    max_bytes : int, default=2**30
+    max_bytes : int, default=1073741824
         No task is begun while the rows of waiting fits, beside the first, take more bytes.
 
-    Yields
+    Returns
+    -------
+    context : context manager
+        Gives a report that is filled as the work is done: printed, a sentence or two; ``n_fits``
+        trained in stacks, ``stacks`` (layer widths, fits, path and seconds of each), ``n_rounds``
+        of training, and ``n_keras`` fits that only Keras's own loop could train.
+
+    Raises
     ------
-    report : FusedReport
-        Filled as the work is done.
+    ValueError
+        If ``max_tasks`` or ``max_bytes`` is out of its range, or ``n_jobs`` is 0.
 
     Examples
     --------
