@@ -109,7 +109,17 @@ def _make_search(classifier: Any, grid: dict[str, Any], task: Task, n_jobs: int 
 
 
 def callbacks(task: Task) -> Values:
-    """Search with and without a ProgressBar in turns, warm, on a terminal.
+    """Search by two workers with and without a ProgressBar, in turns."""
+    return _callbacks(task, N_JOBS)
+
+
+def callbacks_alone(task: Task) -> Values:
+    """Search in one process with and without a ProgressBar, in turns."""
+    return _callbacks(task, 1)
+
+
+def _callbacks(task: Task, n_jobs: int) -> Values:
+    """Time searches in turns, warm.
 
     The overhead is the median over the turns of the ratio of neighbours, so that a drift of the
     machine's speed cancels.
@@ -121,12 +131,12 @@ def callbacks(task: Task) -> Values:
 
     X, y = _rows(task)
     grid = _our_grid(task)
-    _make_search(classifier, grid, task, 1).fit(X, y)
+    _make_search(classifier, grid, task, n_jobs).fit(X, y)
     ratios, seconds = [], []
     for turn in range(task["turns"]):
         times = {}
         for with_bar in (turn % 2 == 0, turn % 2 == 1):
-            search = _make_search(classifier, grid, task, 1)
+            search = _make_search(classifier, grid, task, n_jobs)
             if with_bar:
                 search.set_callbacks(ProgressBar())
             with Stopwatch() as watch:

@@ -29,8 +29,9 @@ SEARCHES = [
     *PEERS,
 ]
 CALLBACKS = [
-    Contestant("watched", "drawn on a terminal", _searches.callbacks, rounds=1, terminal=True),
-    Contestant("unwatched", "with nobody watching", _searches.callbacks, rounds=1),
+    Contestant("watched", "drawn on a terminal, n_jobs=2", _searches.callbacks, (), 1, True),
+    Contestant("watched1", "drawn, n_jobs=1", _searches.callbacks_alone, (), 1, True),
+    Contestant("unwatched", "nobody watching, n_jobs=1", _searches.callbacks_alone, (), 1),
 ]
 GPU_SEARCHES = [
     Contestant("fused", "sk_mnist_mlp, fused on a GPU", _searches.gpu_fused, rounds=1),
