@@ -51,7 +51,7 @@ def make_model(parameters, callbacks=None):
         learning_rate=parameters["learning_rate"],
         epochs=20,
         early_stopping=True,
-        n_epochs_no_change=5,
+        n_iter_no_change=5,
         callbacks=callbacks,
         random_state=0,
     )

@@ -10,10 +10,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sk_mnist_mlp._classifier import MLPDigitClassifier
-    from sk_mnist_mlp._distortion import RandomDistortion
-    from sk_mnist_mlp._flatten import ImageFlattener
-    from sk_mnist_mlp._recipes import RECIPES, make_digit_pipeline
+    from sk_mnist_mlp._estimators import (
+        RECIPES,
+        ImageFlattener,
+        MLPDigitClassifier,
+        RandomDistortion,
+        make_digit_pipeline,
+    )
     from sk_mnist_mlp.persistence import load_model, save_model
 
 __all__ = [
@@ -28,12 +31,12 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ImageFlattener": "sk_mnist_mlp._flatten",
-    "MLPDigitClassifier": "sk_mnist_mlp._classifier",
-    "RECIPES": "sk_mnist_mlp._recipes",
-    "RandomDistortion": "sk_mnist_mlp._distortion",
+    "ImageFlattener": "sk_mnist_mlp._estimators.flattener",
+    "MLPDigitClassifier": "sk_mnist_mlp._estimators.classifier",
+    "RECIPES": "sk_mnist_mlp._estimators.recipes",
+    "RandomDistortion": "sk_mnist_mlp._estimators.distortion",
     "load_model": "sk_mnist_mlp.persistence",
-    "make_digit_pipeline": "sk_mnist_mlp._recipes",
+    "make_digit_pipeline": "sk_mnist_mlp._estimators.recipes",
     "save_model": "sk_mnist_mlp.persistence",
 }
 
@@ -55,7 +58,7 @@ def _offer_backend() -> None:
 
 
 def _make_backend(**options: Any) -> Any:
-    home = importlib.import_module("sk_mnist_mlp.model_selection._fused")
+    home = importlib.import_module("sk_mnist_mlp.model_selection.backend")
     return home.FusedBackend(**options)
 
 

@@ -37,7 +37,7 @@ def no_training(request, monkeypatch):
         pytest.fail("training has started")
 
     request.getfixturevalue("fitted")
-    monkeypatch.setattr("sk_mnist_mlp._classifier.train", train)
+    monkeypatch.setattr("sk_mnist_mlp._estimators.classifier.train", train)
 
 
 def changed(model, **parameters):
@@ -127,11 +127,6 @@ BAD_PARAMETERS = {
         'Use "cosine" to warm up and then decay to zero by the last epoch.',
         ["cosin", "", 0.1, True, ["cosine"], {}],
     ),
-    "weight_averaging": (
-        "to be None or a number in [0, 1), got {}. It is the average's momentum: 0.999 averages "
-        "over about 1,000 steps.",
-        [1, -0.1, True, "ema", np.nan],
-    ),
     "l2": (NOT_NEGATIVE + "Use 0 for no penalty.", [-1e-9, np.nan, np.inf, "0", None, True]),
     "label_smoothing": (
         "to be a number in [0, 1), got {}. Use 0 for none; 0.1 is usual.",
@@ -147,7 +142,7 @@ BAD_PARAMETERS = {
         "to be a number in (0, 1), got {}. Use 0.1 to hold out a tenth of each class.",
         [0, 1, 1.5, -0.1, np.nan, None, "0.1", True],
     ),
-    "n_epochs_no_change": (
+    "n_iter_no_change": (
         COUNT + "Use 10 to wait ten epochs for an improvement.",
         [0, -1, 1.5, None, "10", True, np.inf],
     ),
@@ -175,7 +170,7 @@ BAD_PARAMETERS = {
         ["float16", "double", np.float32, None, 32, "", np.dtype("float32")],
     ),
     "engine": (
-        'to be "auto", "compiled" or "keras", got {}. '
+        'to be "auto", "numpy" or "keras", got {}. '
         'Use "auto" to take the fast engine wherever it can train what is asked for.',
         ["xla", "Keras", None, 1, ["auto"]],
     ),

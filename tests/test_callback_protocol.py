@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from sk_mnist_mlp import ImageFlattener, MLPDigitClassifier
-from sk_mnist_mlp._compat import open_fit_context
+from sk_mnist_mlp._estimators.sklearn_compat import open_fit_context
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -61,7 +61,7 @@ class Recorder:
         self.events.append("teardown")
 
 
-@pytest.mark.parametrize("engine", ["compiled", "keras"])
+@pytest.mark.parametrize("engine", ["numpy", "keras"])
 def test_a_fit_is_one_task_with_one_inside_for_each_epoch(digits, engine):
     """Callbacks see setup, the fit, its epochs in order, and teardown, in either engine."""
     recorder = Recorder()
@@ -78,12 +78,12 @@ def test_a_fit_is_one_task_with_one_inside_for_each_epoch(digits, engine):
     ]
 
 
-@pytest.mark.parametrize("engine", ["compiled", "keras"])
+@pytest.mark.parametrize("engine", ["numpy", "keras"])
 def test_a_stop_request_is_honoured(digits, engine):
     """A callback that returns True after an epoch makes it the last one."""
     model = classifier(engine=engine).set_callbacks(Recorder(stop_after=1)).fit(*digits)
     assert model.n_iter_ == 2
-    if engine == "compiled":
+    if engine == "numpy":
         assert_same_weights(model, classifier(epochs=2).fit(*digits))
 
 

@@ -15,8 +15,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 from sk_mnist_mlp import MLPDigitClassifier, load_model, save_model
+from sk_mnist_mlp._training.checkpoint import CheckpointFile
 from sk_mnist_mlp.exceptions import InvalidParameterError, ModelFileError
-from sk_mnist_mlp.training._checkpoint import Checkpoint
 
 DIGITS = load_digits()
 X, Y = (DIGITS.data[:400] / 16).astype(np.float32), DIGITS.target[:400]
@@ -41,16 +41,16 @@ def killed_after(monkeypatch):
     """Fit, and be stopped right after some epochs have been kept."""
 
     def killed_after(n_epochs, model, *data, **weights):
-        keep, kept = Checkpoint._keep, []
+        keep, kept = CheckpointFile._keep, []
 
-        def keep_some(self, progress, *, identity):
-            keep(self, progress, identity=identity)
-            kept.append(progress)
+        def keep_some(self, checkpoint, *, identity):
+            keep(self, checkpoint, identity=identity)
+            kept.append(checkpoint)
             if len(kept) == n_epochs:
                 raise Killed
 
         with monkeypatch.context() as patch:
-            patch.setattr(Checkpoint, "_keep", keep_some)
+            patch.setattr(CheckpointFile, "_keep", keep_some)
             with pytest.raises(Killed):
                 model.fit(*data, **weights)
 
@@ -65,9 +65,8 @@ def assert_same_end(one, two):
     for name in ("coefs_", "intercepts_"):
         for mine, theirs in zip(getattr(one, name), getattr(two, name), strict=True):
             np.testing.assert_array_equal(mine, theirs)
-    for name in ("weights", "optimizer_state"):
-        for mine, theirs in zip(getattr(one._state, name), getattr(two._state, name), strict=True):
-            np.testing.assert_array_equal(mine, theirs)
+    for mine, theirs in zip(one._state.moments, two._state.moments, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 # ----------------------------------------------------------------------------------------------
@@ -78,16 +77,16 @@ KINDS = {
     "default": {},
     "early stopping": {
         "early_stopping": True,
-        "n_epochs_no_change": 2,
+        "n_iter_no_change": 2,
         "epochs": 20,
         "learning_rate": 0.03,
     },
-    "averaged, with a schedule": {"learning_rate_schedule": "one_cycle", "weight_averaging": 0.9},
+    "with a schedule": {"learning_rate_schedule": "one_cycle"},
     "float64, sgd, l2": {"dtype": "float64", "optimizer": "sgd", "l2": 1e-3},
 }
 
 
-@pytest.mark.parametrize("engine", ["compiled", "keras"])
+@pytest.mark.parametrize("engine", ["numpy", "keras"])
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_a_fit_killed_twice_ends_where_it_would_have_ended(kind, engine, path, killed_after):
     """After any epoch, in both engines, a fit goes on to the same bits, history included."""
@@ -99,6 +98,68 @@ def test_a_fit_killed_twice_ends_where_it_would_have_ended(kind, engine, path, k
     assert_same_end(resumed, whole)
     again = small(checkpoint=path, **parameters).fit(X, Y)
     assert_same_end(again, whole)
+
+
+def _keras_callbacks():
+    import keras
+
+    known = keras.callbacks
+    return {
+        "restored": lambda: {
+            "callbacks": known.EarlyStopping(
+                "loss", patience=0, mode="max", restore_best_weights=True
+            )
+        },
+        "averaged by the optimizer": lambda: {
+            "optimizer": keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.9)
+        },
+        "swapped": lambda: {
+            "optimizer": keras.optimizers.Adam(0.01, use_ema=True),
+            "callbacks": known.SwapEMAWeights(swap_on_epoch=True),
+            "early_stopping": True,
+        },
+        "set at the end": lambda: {
+            "callbacks": known.LambdaCallback(on_train_end=lambda logs: None)
+        },
+        "accumulated": lambda: {
+            "optimizer": keras.optimizers.Adam(0.01, gradient_accumulation_steps=3),
+            "learning_rate_schedule": "cosine",
+        },
+        "diverged": lambda: {"optimizer": keras.optimizers.SGD(1e20)},
+    }
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("engine", ["auto", "keras"])
+@pytest.mark.parametrize("kind", list(_keras_callbacks()))
+def test_a_finished_checkpoint_holds_what_the_fit_returned(kind, engine, path):
+    """A fit that finds its finished checkpoint returns the very model that the first one did."""
+    make = _keras_callbacks()[kind]
+    first = small(engine=engine, checkpoint=path, **make()).fit(X, Y)
+    assert_same_end(small(engine=engine, checkpoint=path, **make()).fit(X, Y), first)
+
+
+@pytest.mark.parametrize("n_epochs", [1, 2, 4])
+def test_accumulated_gradients_go_on_to_the_same_bits(n_epochs, path, killed_after):
+    """Where an optimizer counts updates, batches are still what schedule and order go by."""
+    parameters = _keras_callbacks()["accumulated"]
+    whole = small(**parameters()).fit(X, Y)
+    killed_after(n_epochs, small(checkpoint=path, **parameters()), X, Y)
+    assert_same_end(small(checkpoint=path, **parameters()).fit(X, Y), whole)
+
+
+def test_an_optimizers_number_makes_no_other_fit(path, killed_after):
+    """Keras numbers its optimizers' names in a process; the settings alone count."""
+    import keras
+
+    class Own(keras.optimizers.SGD):
+        pass
+
+    for make in (lambda: keras.optimizers.SGD(0.1), lambda: Own(0.1)):
+        whole = small(optimizer=make()).fit(X, Y)
+        killed_after(2, small(optimizer=make(), checkpoint=path), X, Y)
+        assert_same_end(small(optimizer=make(), checkpoint=path).fit(X, Y), whole)
+        path.unlink()
 
 
 def test_the_compiled_program_goes_on_to_the_same_bits(path, killed_after):
@@ -122,7 +183,7 @@ def test_a_fit_goes_on_under_another_start_of_the_same_parameters(path, killed_a
 def test_without_a_random_state_the_seeds_are_the_checkpoints(path, killed_after):
     """A fit whose seeds were drawn by chance goes on with them."""
     killed_after(2, small(checkpoint=path, random_state=None), X, Y)
-    seeds = Checkpoint(path).seeds
+    seeds = CheckpointFile(path, "test").seeds
     resumed = small(checkpoint=path, random_state=None).fit(X, Y)
     assert resumed._state.seeds == seeds
     assert len(resumed.loss_curve_) == 6
@@ -168,7 +229,7 @@ def test_weighted_rows_and_classes_go_on_to_the_same_bits(path, killed_after):
 
 def test_ctrl_c_in_an_epoch_loses_that_epoch_only(path, monkeypatch):
     """After Ctrl-C in the middle of the fourth epoch a fit goes on from the third."""
-    from sk_mnist_mlp.training import _compiled
+    from sk_mnist_mlp._training import loop as _compiled
 
     whole = small().fit(X, Y)
     run, calls = _compiled.numpy_block, []
@@ -191,7 +252,7 @@ def test_ctrl_c_in_an_epoch_loses_that_epoch_only(path, monkeypatch):
 
 def epochs_in(path):
     """Whole epochs behind a checkpoint."""
-    return Checkpoint(path)._record.fields("state").whole("epoch")
+    return CheckpointFile(path, "test").n_epochs
 
 
 KILLING = """
@@ -199,7 +260,7 @@ import os, pathlib, random, signal, sys, time
 import numpy as np
 from sklearn.datasets import load_digits
 from sk_mnist_mlp import MLPDigitClassifier
-from sk_mnist_mlp.training._checkpoint import Checkpoint
+from sk_mnist_mlp._training.checkpoint import CheckpointFile
 X, y = load_digits(return_X_y=True)
 X, y = X[:300] / 16, y[:300]
 path = pathlib.Path(sys.argv[1])
@@ -218,10 +279,10 @@ while len(epochs) <= 50:
     time.sleep(rng.uniform(0.0, 0.05))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    record = Checkpoint(path)._record
-    if record is None:
+    n_epochs = CheckpointFile(path, "test").n_epochs
+    if not n_epochs:
         continue
-    epochs.append(record.fields("state").whole("epoch"))
+    epochs.append(n_epochs)
     assert epochs[-1] >= epochs[-2]
 assert epochs[1] < epochs[-1], epochs
 resumed = fit(checkpoint=path)
@@ -340,7 +401,7 @@ def test_what_is_no_checkpoint_is_refused_and_kept(path):
 
 def test_a_path_that_cannot_be_written_is_refused_before_training(tmp_path, monkeypatch):
     """A missing folder, a folder or a closed folder is an OSError before the first epoch."""
-    monkeypatch.setattr("sk_mnist_mlp._classifier.train", None)
+    monkeypatch.setattr("sk_mnist_mlp._estimators.classifier.train", None)
     with pytest.raises(FileNotFoundError, match="MLPDigitClassifier: expected a folder to write"):
         small(checkpoint=tmp_path / "no" / "file").fit(X, Y)
     with pytest.raises(IsADirectoryError, match="MLPDigitClassifier: expected a file's path"):

@@ -1,18 +1,20 @@
 """``MLPDigitClassifier``: what each parameter does and what each attribute says."""
 
 import inspect
+import pickle
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 
 from sk_mnist_mlp import MLPDigitClassifier
-from sk_mnist_mlp.training._chance import stratified_holdout
-from sk_mnist_mlp.training._plan import Seeds
+from sk_mnist_mlp._training.plan import Seeds
+from sk_mnist_mlp._training.shuffling import stratified_holdout
 
 DIGITS, TARGET = load_digits(return_X_y=True)
 X = np.ascontiguousarray(DIGITS[TARGET < 3][:150] / 16)
@@ -301,13 +303,13 @@ def test_early_stopping_holds_out_a_share_of_each_class():
     assert_same(model.fit(X, labels), small(**model.get_params()).fit(X, labels))
 
 
-@pytest.mark.parametrize("engine", ["compiled", "keras"])
+@pytest.mark.parametrize("engine", ["numpy", "keras"])
 def test_early_stopping_keeps_the_best_weights(engine):
     """The weights kept are those of the best epoch, not those of the last."""
     model = small(
         early_stopping=True,
         validation_fraction=0.3,
-        n_epochs_no_change=2,
+        n_iter_no_change=2,
         learning_rate=0.2,  # so wild that accuracy goes up and down
         epochs=15,
         engine=engine,
@@ -320,10 +322,10 @@ def test_early_stopping_keeps_the_best_weights(engine):
 
 @pytest.mark.parametrize(("patience", "tol"), [(1, 0.0), (4, 0.0), (2, 1.0)])
 def test_early_stopping_waits_as_long_as_it_is_told(patience, tol):
-    """Training ends after ``n_epochs_no_change`` epochs in a row without a rise by ``tol``."""
+    """Training ends after ``n_iter_no_change`` epochs in a row without a rise by ``tol``."""
     model = small(
         early_stopping=True,
-        n_epochs_no_change=patience,
+        n_iter_no_change=patience,
         tol=tol,
         epochs=60,
         learning_rate=0.01 if tol else 1e-12,  # with the latter nothing ever rises
@@ -333,7 +335,7 @@ def test_early_stopping_waits_as_long_as_it_is_told(patience, tol):
 
 def test_held_out_rows_are_not_trained_on():
     """What stands in the held-out rows does not reach the weights."""
-    model = small(early_stopping=True, learning_rate=1e-4, n_epochs_no_change=9)
+    model = small(early_stopping=True, learning_rate=1e-4, n_iter_no_change=9)
     rows = held_out_rows(model, y)
     other = X.copy()
     other[rows] = other[rows][::-1] + 1
@@ -343,7 +345,7 @@ def test_held_out_rows_are_not_trained_on():
 
 def test_without_early_stopping_its_parameters_do_nothing():
     """All rows are trained on for all epochs, whatever the other three parameters say."""
-    model = small(validation_fraction=0.5, n_epochs_no_change=1, tol=9.0).fit(X, y)
+    model = small(validation_fraction=0.5, n_iter_no_change=1, tol=9.0).fit(X, y)
     assert_same(model, small().fit(X, y))
     assert model.n_iter_ == 3
 
@@ -384,7 +386,7 @@ def test_fitted_attributes():
     assert model.n_features_in_ == 64
     assert_array_equal(model.feature_names_in_, frame.columns)
     assert_array_equal(model.classes_, [0, 1, 2])
-    assert (model.engine_, model.n_iter_) == ("compiled", 3)
+    assert (model.engine_, model.n_iter_) == ("numpy", 3)
     assert {array.dtype for array in [*model.coefs_, *model.intercepts_]} == {np.dtype("float32")}
     assert not hasattr(model.fit(X, y), "feature_names_in_")
 
@@ -426,3 +428,44 @@ def test_class_weight_is_keyed_by_labels_as_they_stand():
     assert_same(small(class_weight={0: 1, 1: 3, 2: 1, 7: 9}).fit(X, y), expected)
     two = small(class_weight={True: 3}).fit(X, y == 1)
     assert_same(two, small(class_weight={1: 3}).fit(X, (y == 1).astype(int)))
+
+
+class Narrow(MLPDigitClassifier):
+    """Exposes one parameter and fixes the rest."""
+
+    def __init__(self, *, dropout=0.1):
+        super().__init__(dropout=dropout, hidden_units=7, epochs=2, random_state=0)
+
+
+class Wide(MLPDigitClassifier):
+    """Has a parameter more."""
+
+    def __init__(self, *, colour="red", hidden_units=7, epochs=2):
+        super().__init__(hidden_units=hidden_units, epochs=epochs, random_state=0)
+        self.colour = colour
+
+
+@pytest.mark.parametrize("kind", [Narrow, Wide])
+def test_a_subclass_may_expose_other_parameters(kind, tmp_path):
+    """What a subclass exposes is its own affair: it fits, is cloned, pickled and named."""
+    model = kind().fit(X, y)
+    assert model.coefs_[0].shape == (64, 7)
+    assert_same(clone(model).fit(X, y), model)
+    assert_same(pickle.loads(pickle.dumps(model)), model)
+    kind().fit(X, y).partial_fit(X, y)
+    model.checkpoint = tmp_path / "kept"
+    assert_same(model.fit(X, y), kind().fit(X, y))
+    with pytest.raises(ValueError, match=f"^{kind.__name__}: expected X of 2 dimensions"):
+        model.fit(X.reshape(-1, 8, 8), y)
+
+
+def test_attributes_that_users_of_scikit_learns_classifier_read():
+    """The names of ``MLPClassifier`` say here what they say there."""
+    model = small(early_stopping=True, validation_fraction=0.3).fit(X, y)
+    assert (model.n_layers_, model.n_outputs_, model.out_activation_) == (4, 3, "softmax")
+    assert model.loss_ == model.loss_curve_[-1]
+    assert model.best_loss_ == min(model.loss_curve_)
+    assert model.validation_scores_ == model.history_["val_accuracy"]
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    plain = small().fit(X, y)
+    assert plain.validation_scores_ is plain.best_validation_score_ is None

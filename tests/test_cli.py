@@ -465,7 +465,7 @@ def test_tensorflow_greets_nobody():
     """What TensorFlow's C++ side writes when imported is dropped; anything else is shown."""
     code = (
         "import os, sys\n"
-        "from sk_mnist_mlp.cli._quiet import without_greetings\n"
+        "from sk_mnist_mlp.cli.quiet import without_greetings\n"
         "with without_greetings():\n"
         "    os.write(2, b'I0000 00:00:1795450706.07 1 port.cc:153] oneDNN is on.\\nkept\\n')\n"
         "    import tensorflow\n"

@@ -21,7 +21,6 @@ STOCHASTIC = [
         epochs=30,
         batch_size=16,
         learning_rate=0.01,
-        weight_averaging=0.9,
     ),
 ]
 # Neither batches nor dropout are left to chance, so that even sample weights are exact.

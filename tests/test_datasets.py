@@ -23,7 +23,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sk_mnist_mlp import datasets
-from sk_mnist_mlp.datasets import _mnist, load_idx, load_mnist
+from sk_mnist_mlp.datasets import load_idx, load_mnist
+from sk_mnist_mlp.datasets import mnist as _mnist
 from sk_mnist_mlp.exceptions import DataFileError
 
 SHIPPED = Path(datasets.__file__).parent / "data"
@@ -149,7 +150,7 @@ def test_splits_are_images_and_labels_already(tmp_path):
 
 def test_the_pixels_are_named_as_the_flattener_names_them(mnist):
     """Feature names are row first, and those of ImageFlattener."""
-    from sk_mnist_mlp._flatten import ImageFlattener
+    from sk_mnist_mlp._estimators.flattener import ImageFlattener
 
     flattener = ImageFlattener().fit(mnist.images[:1])
     assert mnist.feature_names == flattener.get_feature_names_out().tolist()

@@ -208,7 +208,7 @@ def test_permutation_importance():
 def test_early_stopping_within_a_search():
     """Every fold of a search holds out its own rows."""
     search = GridSearchCV(
-        small(early_stopping=True, epochs=30, n_epochs_no_change=2), {"dropout": [0, 0.2]}, cv=3
+        small(early_stopping=True, epochs=30, n_iter_no_change=2), {"dropout": [0, 0.2]}, cv=3
     ).fit(X, y)
     assert search.best_score_ > 0.7
     assert search.best_estimator_.n_iter_ <= 30

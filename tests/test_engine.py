@@ -10,12 +10,15 @@ import pytest
 from sklearn.datasets import load_digits
 
 from sk_mnist_mlp import MLPDigitClassifier
-from sk_mnist_mlp._network import NetworkSpec
-from sk_mnist_mlp.training import _compiled
-from sk_mnist_mlp.training._augmentation import Distortion
-from sk_mnist_mlp.training._compiled import n_traces, train_stack
-from sk_mnist_mlp.training._plan import EarlyStopping, Seeds, TrainingData, TrainingPlan
-from sk_mnist_mlp.training._scikeras import train_with_keras
+from sk_mnist_mlp._network import NetworkSpec, as_arrays
+from sk_mnist_mlp._training import engines
+from sk_mnist_mlp._training.distort import Distortion
+from sk_mnist_mlp._training.keras_fit import train_with_keras
+from sk_mnist_mlp._training.loop import train_stack
+from sk_mnist_mlp._training.optimizers import optimizer_spec
+from sk_mnist_mlp._training.plan import EarlyStopping, Job, TrainingData, TrainingPlan
+from sk_mnist_mlp._training.result import Seeds
+from sk_mnist_mlp._training.runners import n_traces
 
 X_DIGITS, Y_DIGITS = load_digits(return_X_y=True)
 X_DIGITS = (X_DIGITS / 16).astype(np.float32)
@@ -28,25 +31,30 @@ def make_job(seed=0, n_rows=700, weighted=False, network=None, **plan):
     rows = rng.permutation(len(Y_DIGITS))[: n_rows + 200]
     weight = rng.integers(1, 4, len(Y_DIGITS)).astype(float) if weighted else None
     data = TrainingData(
-        X_DIGITS, Y_DIGITS.astype(np.int32), weight, np.sort(rows[:n_rows]), np.sort(rows[n_rows:])
+        X=X_DIGITS,
+        labels=Y_DIGITS.astype(np.int32),
+        classes=np.arange(10),
+        sample_weight=weight,
+        rows=np.sort(rows[:n_rows]),
+        validation_rows=np.sort(rows[n_rows:]),
     )
     spec = NetworkSpec(64, (32, 24), 10, **(network or {"dropout": 0.3}))
-    defaults = {
-        "optimizer": "adam",
-        "learning_rate": 0.003,
-        "label_smoothing": 0.0,
-        "batch_size": 64,
-        "epochs": 3,
-        "planned_epochs": 3,
-    }
-    return TrainingPlan(
-        spec, seeds=Seeds.draw(np.random.RandomState(seed)), **(defaults | plan)
-    ), data
+    options = {"optimizer": "adam", "learning_rate": 0.003, "batch_size": 64, "epochs": 3} | plan
+    rule = optimizer_spec(options["optimizer"], options["learning_rate"])
+    seeds = Seeds.draw(np.random.RandomState(seed))
+    return Job(
+        TrainingPlan(network=spec, rule=rule, seeds=seeds, planned_epochs=3, **options), data
+    )
+
+
+def changed(job, **plan):
+    """A job with other values in its plan."""
+    return job._replace(plan=replace(job.plan, **plan))
 
 
 def assert_same_training(one, two, rtol=0.0):
     """Weights, moments and history agree."""
-    for a, b in zip(one.weights, two.weights, strict=True):
+    for a, b in zip(as_arrays(one.layers), as_arrays(two.layers), strict=True):
         np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol)
     for name, column in one.history.items():
         np.testing.assert_allclose(column, two.history[name], rtol=max(rtol, 1e-6), err_msg=name)
@@ -56,12 +64,12 @@ def assert_same_training(one, two, rtol=0.0):
 def test_engine_learns_what_keras_learns(path):
     """Without dropout, from the same weights and in the same order, the loss curves are equal."""
     network = {"dropout": 0.0, "l2": 1e-3, "dtype": "float64"}
-    plan, data = make_job(seed=1, network=network, epochs=5, label_smoothing=0.1)
-    ours = train_stack([(plan, data)], path=path)[0]
-    theirs = train_with_keras(plan, data)
+    job = make_job(seed=1, network=network, epochs=5, label_smoothing=0.1)
+    ours = train_stack([job], path)[0]
+    theirs = train_with_keras(job)
     for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
         np.testing.assert_allclose(ours.history[name], theirs.history[name], atol=1e-4)
-    for a, b in zip(ours.weights, theirs.weights, strict=True):
+    for a, b in zip(as_arrays(ours.layers), as_arrays(theirs.layers), strict=True):
         np.testing.assert_allclose(a, b, atol=2e-4)
 
 
@@ -73,7 +81,7 @@ def test_engine_learns_what_keras_learns(path):
         {"optimizer": "rmsprop"},
         {"optimizer": "adamw"},
         {"schedule": "cosine"},
-        {"schedule": "one_cycle", "averaging": 0.9},
+        {"schedule": "one_cycle"},
         {"distortion": Distortion(12, 0.1, 0.1, 1, 0.5, 2.0), "image_shape": (8, 8)},
         {"network": {"dropout": 0.0, "dtype": "float64", "activation": "gelu"}},
     ],
@@ -82,9 +90,9 @@ def test_engine_learns_what_keras_learns(path):
 @pytest.mark.parametrize("path", PATHS)
 def test_every_option_learns_what_keras_learns(path, options):
     """Each option means the same in both engines, batch for batch."""
-    plan, data = make_job(**({"network": {"dropout": 0.0}} | options))
-    ours = train_stack([(plan, data)], path=path)[0]
-    theirs = train_with_keras(plan, data)
+    job = make_job(**({"network": {"dropout": 0.0}} | options))
+    ours = train_stack([job], path)[0]
+    theirs = train_with_keras(job)
     np.testing.assert_allclose(ours.history["val_loss"], theirs.history["val_loss"], atol=2e-4)
     if not options.get("weighted"):  # Keras weighs its epoch's mean by rows, ours by weight
         np.testing.assert_allclose(ours.history["loss"], theirs.history["loss"], atol=2e-4)
@@ -92,15 +100,14 @@ def test_every_option_learns_what_keras_learns(path, options):
 
 @pytest.mark.parametrize("activation", ["relu", "selu", "tanh"])
 def test_compiled_equals_its_plain_twin(activation):
-    """With dropout, distortions and averaging, XLA and NumPy train the same network."""
-    plan, data = make_job(
+    """With dropout, distortions, XLA and NumPy train the same network."""
+    job = make_job(
         network={"dropout": 0.4, "l2": 1e-4, "activation": activation, "dtype": "float64"},
         distortion=Distortion(10, 0.1, 0.1, 1, 0.5, 2.0),
         image_shape=(8, 8),
-        averaging=0.95,
         weighted=True,
     )
-    plain, compiled = (train_stack([(plan, data)], path=path)[0] for path in PATHS)
+    plain, compiled = (train_stack([job], path)[0] for path in PATHS)
     assert_same_training(plain, compiled, rtol=1e-9)
 
 
@@ -128,9 +135,9 @@ def test_stack_equals_single_fits(path):
     product may add in another order.
     """
     jobs = varied_jobs()
-    stacked = train_stack(jobs, path=path)
+    stacked = train_stack(jobs, path)
     for job, together in zip(jobs, stacked, strict=True):
-        alone = train_stack([job], path=path)[0]
+        alone = train_stack([job], path)[0]
         assert_same_training(alone, together, rtol=0.0 if path == "numpy" else 1e-4)
         assert alone.state.step == together.state.step
         assert alone.state.epoch == together.state.epoch
@@ -140,8 +147,8 @@ def test_stack_equals_single_fits(path):
 def test_a_network_that_stops_early_leaves_the_stack(path):
     """Early stopping in a stack stops each network where it would stop alone."""
     jobs = [make_job(seed=g, early_stopping=EarlyStopping(1, 0.02 * g), epochs=8) for g in range(3)]
-    stacked = train_stack(jobs, path=path)
-    singles = [train_stack([job], path=path)[0] for job in jobs]
+    stacked = train_stack(jobs, path)
+    singles = [train_stack([job], path)[0] for job in jobs]
     lengths = [len(result.history["loss"]) for result in stacked]
     assert lengths == [len(result.history["loss"]) for result in singles]
     assert len(set(lengths)) > 1
@@ -151,7 +158,7 @@ def test_a_network_that_stops_early_leaves_the_stack(path):
 
 def test_programs_are_reused(monkeypatch):
     """A grid of 24 fits over all values, row counts and epochs traces one program."""
-    monkeypatch.setattr(_compiled, "_XLA_FLOPS", 0.0)
+    monkeypatch.setattr(engines, "_XLA_FLOPS", 0.0)
     first = n_traces()
     for dropout in (0.0, 0.2, 0.5):
         for rate in (0.001, 0.01):
@@ -171,22 +178,22 @@ def test_programs_are_reused(monkeypatch):
 
 def test_cache_of_programs_is_bounded(monkeypatch):
     """More structures than the cache holds push the oldest out."""
-    from sk_mnist_mlp.training import _programs
+    from sk_mnist_mlp._training import runners as _programs
 
     monkeypatch.setattr(_programs, "_MAX_PROGRAMS", 2)
     for width in (3, 4, 5):
-        train_stack([make_job(network={}, epochs=1, n_rows=64, batch_size=width)], path="xla")
+        train_stack([make_job(network={}, epochs=1, n_rows=64, batch_size=width)], "xla")
     assert len(_programs._programs) == 2
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_training_goes_on_as_if_never_stopped(path):
     """Two epochs and then three from the state equal five epochs, to the last bit."""
-    plan, data = make_job(epochs=5, averaging=0.9)
-    whole = train_stack([(plan, data)], path=path)[0]
-    half = train_stack([(replace(plan, epochs=2), data)], path=path)[0]
-    rest = train_stack([(replace(plan, epochs=3, start=half.state), data)], path=path)[0]
-    for a, b in zip(whole.weights, rest.weights, strict=True):
+    job = make_job(epochs=5)
+    whole = train_stack([job], path)[0]
+    half = train_stack([changed(job, epochs=2)], path)[0]
+    rest = train_stack([changed(job, epochs=3, start=half)], path)[0]
+    for a, b in zip(as_arrays(whole.layers), as_arrays(rest.layers), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -194,9 +201,10 @@ SCRIPT = """
 import hashlib, sys
 sys.path.insert(0, {tests!r})
 from test_engine import make_job
-from sk_mnist_mlp.training._compiled import train_stack
-result = train_stack([make_job(n_rows=1500, network={{"dropout": 0.4}})], path={path!r})[0]
-print(hashlib.sha256(b"".join(w.tobytes() for w in result.weights)).hexdigest())
+from sk_mnist_mlp._network import as_arrays
+from sk_mnist_mlp._training.loop import train_stack
+result = train_stack([make_job(n_rows=1500, network={{"dropout": 0.4}})], {path!r})[0]
+print(hashlib.sha256(b"".join(w.tobytes() for w in as_arrays(result.layers))).hexdigest())
 """
 
 
@@ -233,9 +241,9 @@ def test_memory_mapped_data_are_not_copied(tmp_path, monkeypatch):
     assert peak < 100e6  # float32 would take 256 MB; indices and labels take 8 bytes a row each
 
 
-def test_path_is_chosen_by_the_plan_alone():
+def test_engine_is_chosen_by_the_plan_alone():
     """Small work runs in NumPy and large work in XLA, whatever ran before."""
-    plan, data = make_job()
-    assert _compiled.choose_path(plan, data) == "numpy"
-    large = replace(plan, network=NetworkSpec(64, (2048, 2048), 10), planned_epochs=500)
-    assert _compiled.choose_path(large, data) == "xla"
+    job = make_job()
+    assert engines.choose_engine(job, "auto") == "numpy"
+    large = changed(job, network=NetworkSpec(64, (2048, 2048), 10), planned_epochs=500)
+    assert engines.choose_engine(large, "auto") == "xla"

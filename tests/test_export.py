@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from sk_mnist_mlp import ImageFlattener, MLPDigitClassifier, save_model
-from sk_mnist_mlp._activations import ACTIVATIONS
+from sk_mnist_mlp._network.activations import ACTIVATIONS
 from sk_mnist_mlp.exceptions import ModelFileError
 from sk_mnist_mlp.export import (
     from_keras,
@@ -23,7 +23,6 @@ from sk_mnist_mlp.export import (
     register_skl2onnx_converters,
     to_onnx,
     to_safetensors,
-    to_scikeras,
 )
 
 DIGITS = load_digits()
@@ -440,22 +439,6 @@ def test_what_is_no_keras_model_is_refused():
 # SciKeras
 
 
-@pytest.mark.parametrize("labels", [Y, Y.astype(str), Y > 4], ids=["numbers", "strings", "bools"])
-def test_scikeras_goes_there_and_back(labels):
-    """A KerasClassifier made of ours predicts the same, trains, and turns back into ours."""
-    model = small(optimizer="sgd", learning_rate=0.1, batch_size=32).fit(X, labels)
-    wrapper = to_scikeras(model)
-    np.testing.assert_array_equal(wrapper.predict(X), model.predict(X))
-    np.testing.assert_allclose(wrapper.predict_proba(X), model.predict_proba(X), rtol=0, atol=1e-5)
-    back = from_scikeras(wrapper)
-    np.testing.assert_allclose(back.predict_proba(X), model.predict_proba(X), rtol=0, atol=1e-7)
-    np.testing.assert_array_equal(back.classes_, model.classes_)
-    assert (back.batch_size, back.epochs, back.optimizer) == (32, 2, "sgd")
-    before = model.predict_proba(X)
-    wrapper.fit(X, labels)
-    np.testing.assert_array_equal(model.predict_proba(X), before)
-
-
 def test_a_scikeras_classifier_as_people_write_it_becomes_ours():
     """A KerasClassifier around a function, fitted by SciKeras, is wrapped with its classes."""
     from keras import layers
@@ -509,7 +492,7 @@ def test_a_missing_extra_is_one_sentence(module, extra, call, tmp_path, monkeypa
     )
 
 
-@pytest.mark.parametrize("export", [to_onnx, to_scikeras, lambda m: to_safetensors(m, "x")])
+@pytest.mark.parametrize("export", [to_onnx, lambda m: to_safetensors(m, "x")])
 def test_what_is_no_fitted_model_is_refused(export):
     """Other estimators are a TypeError, unfitted ones a NotFittedError, before anything is done."""
     with pytest.raises(TypeError, match=r"expected an MLPDigitClassifier.*got LogisticRegression"):

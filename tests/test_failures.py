@@ -23,9 +23,9 @@ from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.model_selection import GridSearchCV
 
 from sk_mnist_mlp import MLPDigitClassifier
-from sk_mnist_mlp._network import NetworkSpec
-from sk_mnist_mlp.training import _memory
-from sk_mnist_mlp.training._plan import Seeds, TrainingPlan
+from sk_mnist_mlp._network.spec import NetworkSpec
+from sk_mnist_mlp._training import memory as _memory
+from sk_mnist_mlp._training.plan import Seeds, TrainingPlan
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -101,7 +101,7 @@ def test_a_search_goes_on_without_the_candidate_that_is_too_wide(digits, n_jobs)
     np.testing.assert_array_equal(scores[[0, 2]], alone.cv_results_["mean_test_score"])
 
 
-@pytest.mark.parametrize("engine", ["compiled", "keras"])
+@pytest.mark.parametrize("engine", ["numpy", "keras"])
 def test_the_estimate_grows_with_everything_that_takes_memory(engine):
     """Weights, moments, precision and the batch all count; rows that a batch cannot have do not."""
 

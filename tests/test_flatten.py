@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sk_mnist_mlp._flatten import ImageFlattener
+from sk_mnist_mlp._estimators.flattener import ImageFlattener
 
 EXACT_DTYPES = [np.bool_, np.uint8, np.int8, np.uint16, np.int16]
 quick = settings(max_examples=50, deadline=None)
@@ -138,7 +138,7 @@ def test_import_is_light():
     """Importing the module imports no large package beyond what scikit-learn imports itself."""
     code = (
         "import sys, sklearn.utils.validation; before = set(sys.modules); "
-        "import sk_mnist_mlp._flatten; print(*set(sys.modules) - before)"
+        "import sk_mnist_mlp._estimators.flattener; print(*set(sys.modules) - before)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     packages = {name.partition(".")[0] for name in done.stdout.split()}

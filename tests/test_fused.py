@@ -27,12 +27,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_mnist_mlp import MLPDigitClassifier, RandomDistortion
-from sk_mnist_mlp.model_selection import _grouping, fused
-from sk_mnist_mlp.model_selection._folds import SharedFolds
-from sk_mnist_mlp.model_selection._fused import FusedBackend
-from sk_mnist_mlp.model_selection._report import FusedReport, StackRecord
-from sk_mnist_mlp.training import _compiled
-from sk_mnist_mlp.training._compiled import n_traces
+from sk_mnist_mlp._training import engines
+from sk_mnist_mlp._training.runners import n_traces
+from sk_mnist_mlp.model_selection import fused
+from sk_mnist_mlp.model_selection import grouping as _grouping
+from sk_mnist_mlp.model_selection.backend import FusedBackend
+from sk_mnist_mlp.model_selection.report import FusedReport, StackRecord
+from sk_mnist_mlp.model_selection.shared_rows import SharedFolds
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -98,22 +99,22 @@ VARIED = {
     "image_shape": [(8, 8)],
     "early_stopping": [True],
     "validation_fraction": [0.2],
-    "n_epochs_no_change": [1],
+    "n_iter_no_change": [1],
     "tol": [0.5],
     "class_weight": ["balanced", {0: 3.0, 1: 0.0}],
     "warm_start": [True],
     "callbacks": [lower_rate],
     "checkpoint": ["made in the test"],
     "dtype": ["float64"],
-    "engine": ["compiled", "keras"],
+    "engine": ["numpy", "keras"],
     "random_state": [1, np.random.RandomState(5)],
     "verbose": [1],
 }
 TOGETHER = {
     "augmentation": {"image_shape": (8, 8)},
     "validation_fraction": {"early_stopping": True},
-    "n_epochs_no_change": {"early_stopping": True, "epochs": 12},
-    "tol": {"early_stopping": True, "n_epochs_no_change": 2, "epochs": 12},
+    "n_iter_no_change": {"early_stopping": True, "epochs": 12},
+    "tol": {"early_stopping": True, "n_iter_no_change": 2, "epochs": 12},
 }
 
 
@@ -191,9 +192,9 @@ def test_compiled_networks_are_trained_as_if_alone(monkeypatch, gpu):
 
     Early stopping empties the stack step by step; programs are compiled for halves of it only.
     """
-    monkeypatch.setattr(_compiled, "_XLA_FLOPS", 0.0)
+    monkeypatch.setattr(engines, "_XLA_FLOPS", 0.0)
     monkeypatch.setattr(_grouping, "_has_gpu", lambda: gpu)
-    options = {"early_stopping": True, "n_epochs_no_change": 1, "epochs": 6, "tol": 0.05}
+    options = {"early_stopping": True, "n_iter_no_change": 1, "epochs": 6, "tol": 0.05}
     models = [classifier(dropout=0.1 * k, random_state=k, **options) for k in range(5)]
     alone = [clone(model).fit(X, Y) for model in models]
     before = n_traces()

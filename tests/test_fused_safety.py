@@ -20,10 +20,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from sk_mnist_mlp import MLPDigitClassifier
-from sk_mnist_mlp.model_selection import _rendezvous, fused
-from sk_mnist_mlp.training._compiled import train_each, train_stack
-from sk_mnist_mlp.training._engines import train_alone, train_through
-from sk_mnist_mlp.training._monitor import Monitor
+from sk_mnist_mlp._training.engines import train_alone, train_through
+from sk_mnist_mlp._training.epochs import Monitor
+from sk_mnist_mlp._training.loop import train_each, train_stack
+from sk_mnist_mlp.model_selection import fused
+from sk_mnist_mlp.model_selection import scheduler as _rendezvous
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -282,7 +283,7 @@ def test_a_task_may_fit_many_times_and_be_batched():
 
 
 def early(**parameters):
-    stopping = {"early_stopping": True, "n_epochs_no_change": 2, "validation_fraction": 0.3}
+    stopping = {"early_stopping": True, "n_iter_no_change": 2, "validation_fraction": 0.3}
     return classifier(epochs=6, **stopping | parameters)
 
 

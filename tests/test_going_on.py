@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 from sk_mnist_mlp import MLPDigitClassifier
+from sk_mnist_mlp.exceptions import InvalidParameterError
 
 DIGITS, TARGET = load_digits(return_X_y=True)
 X = DIGITS[TARGET < 3][:150] / 16
@@ -37,7 +38,7 @@ def through_pickle(model):
     return pickle.loads(pickle.dumps(model))
 
 
-@pytest.mark.parametrize("engine", ["compiled", "keras"])
+@pytest.mark.parametrize("engine", ["numpy", "keras"])
 def test_partial_fit_is_one_epoch(engine):
     """Three calls of ``partial_fit`` equal ``fit`` with three epochs, bit for bit."""
     model = small(engine=engine)
@@ -49,10 +50,10 @@ def test_partial_fit_is_one_epoch(engine):
 @pytest.mark.parametrize(
     ("engine", "way"),
     [
-        ("compiled", lambda model: model),
-        ("compiled", copy.deepcopy),
-        ("compiled", copy.copy),
-        ("compiled", through_pickle),
+        ("numpy", lambda model: model),
+        ("numpy", copy.deepcopy),
+        ("numpy", copy.copy),
+        ("numpy", through_pickle),
         ("keras", through_pickle),
     ],
 )
@@ -133,7 +134,7 @@ def test_the_values_of_parameters_may_change_on_the_way():
 
 @pytest.mark.parametrize(
     ("engine", "optimizer"),
-    [("compiled", "rmsprop"), ("compiled", "sgd"), ("keras", "adamw"), ("auto", "adagrad")],
+    [("numpy", "rmsprop"), ("numpy", "sgd"), ("keras", "adamw"), ("auto", "adagrad")],
 )
 def test_another_optimizer_starts_with_fresh_moments(optimizer, engine):
     """Moments of one rule never serve another; the weights go on."""
@@ -183,3 +184,42 @@ def test_a_clone_starts_anew():
     """A clone takes parameters along and nothing that was learnt."""
     model = small(warm_start=True).fit(X, y)
     assert_same(clone(model).fit(X, y), small().fit(X, y))
+
+
+@pytest.mark.parametrize("engine", ["numpy", "keras"])
+def test_the_history_has_one_value_per_epoch(engine):
+    """Columns are of one length whenever early stopping is on or off; NaN where there is none."""
+    model = small(engine=engine, early_stopping=True, validation_fraction=0.3).fit(X, y)
+    model.partial_fit(X, y).set_params(warm_start=True, early_stopping=False).fit(X, y)
+    model.set_params(early_stopping=True).fit(X, y)
+    assert {name: len(column) for name, column in model.history_.items()} == dict.fromkeys(
+        ("loss", "accuracy", "val_loss", "val_accuracy"), 7
+    )
+    measured = np.isfinite(model.history_["val_loss"]).tolist()
+    assert measured == [True] * 2 + [False] * 3 + [True] * 2
+    assert np.isfinite(model.history_["loss"]).all()
+    assert model.n_iter_ == 7
+    assert through_pickle(model).history_.keys() == model.history_.keys()
+
+
+@pytest.mark.parametrize("way", ["fit", "partial_fit"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_after_a_training_that_diverged_the_next_starts_anew(way):
+    """Weights that are not finite are not resumed: a warning says so, and the fit is fresh."""
+    model = small(optimizer="sgd", learning_rate=1e30, warm_start=True)
+    model.fit(X, y)
+    with pytest.raises(ValueError, match="training that diverged in epoch 1"):
+        model.predict(X)
+    model.set_params(learning_rate=0.01)
+    with pytest.warns(UserWarning, match="expected finite weights to resume, got those of a"):
+        getattr(model, way)(X, y)
+    fresh = small(optimizer="sgd", warm_start=True)
+    assert_same(model, getattr(fresh, way)(X, y, *([[0, 1, 2]] if way == "partial_fit" else [])))
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
+def test_another_width_cannot_be_resumed():
+    """``hidden_units`` of a warm start must be those of the fit before."""
+    model = small(warm_start=True).fit(X, y).set_params(hidden_units=9)
+    with pytest.raises(InvalidParameterError, match="expected hidden_units as in the fit to"):
+        model.fit(X, y)

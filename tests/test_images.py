@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sk_mnist_mlp.datasets import load_mnist
-from sk_mnist_mlp.datasets._images import load_image, prepare_digit
+from sk_mnist_mlp.datasets.images import load_image, prepare_digit
 from sk_mnist_mlp.exceptions import DataFileError
 
 

@@ -43,7 +43,7 @@ def small(**parameters):
     return MLPDigitClassifier(**{**defaults, "random_state": 0, **parameters})
 
 
-@pytest.mark.parametrize("engine", ["compiled", "keras"])
+@pytest.mark.parametrize("engine", ["numpy", "keras"])
 def test_what_was_learnt_is_kept_with_a_warning(engine):
     """Interrupted after two epochs, the classifier is as if it had been asked for two."""
     model = small(engine=engine, callbacks=[PressKeys(2)])
@@ -57,7 +57,7 @@ def test_what_was_learnt_is_kept_with_a_warning(engine):
     assert_array_equal(model.predict(X), two.predict(X))
 
 
-@pytest.mark.parametrize("engine", ["compiled", "keras"])
+@pytest.mark.parametrize("engine", ["numpy", "keras"])
 def test_a_warm_start_goes_on_after_an_interruption(engine):
     """Going on after Ctrl-C ends where the whole training would have ended."""
     model = small(engine=engine, callbacks=[PressKeys(2)], warm_start=True)
@@ -77,7 +77,7 @@ def test_an_interrupted_early_stopping_keeps_the_best_epoch():
     assert np.isfinite(model.predict_proba(X)).all()
 
 
-@pytest.mark.parametrize("engine", ["compiled", "keras"])
+@pytest.mark.parametrize("engine", ["numpy", "keras"])
 def test_ctrl_c_from_the_keyboard(engine):
     """A real signal, at any moment of a long training, ends it soon and keeps what there is."""
     started = threading.Event()
@@ -112,7 +112,7 @@ def test_ctrl_c_before_training_changes_nothing(monkeypatch):
 
     model = small().fit(X, y)
     before = model.predict_proba(X)
-    monkeypatch.setattr("sk_mnist_mlp._classifier.check_finite", press)
+    monkeypatch.setattr("sk_mnist_mlp._estimators.classifier.check_finite", press)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X[:, :5], y == 1)
     monkeypatch.undo()

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 
 from sk_mnist_mlp import MLPDigitClassifier
-from sk_mnist_mlp._activations import ACTIVATIONS
+from sk_mnist_mlp._network.activations import ACTIVATIONS
 
 DIGITS, TARGET = load_digits(return_X_y=True)
 X = DIGITS[TARGET < 3][:150] / 16
@@ -93,20 +93,20 @@ class BatchCounter(keras.callbacks.Callback):
 @pytest.mark.parametrize(
     ("parameters", "engine"),
     [
-        ({}, "compiled"),
-        ({"engine": "compiled"}, "compiled"),
+        ({}, "numpy"),
+        ({"engine": "numpy"}, "numpy"),
         ({"engine": "keras"}, "keras"),
-        ({"optimizer": "AdamW"}, "compiled"),
+        ({"optimizer": "AdamW"}, "numpy"),
         ({"optimizer": "adagrad"}, "keras"),
         ({"optimizer": "lion"}, "keras"),
-        ({"optimizer": keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True)}, "compiled"),
-        ({"optimizer": keras.optimizers.RMSprop(0.01, centered=True)}, "compiled"),
+        ({"optimizer": keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True)}, "numpy"),
+        ({"optimizer": keras.optimizers.RMSprop(0.01, centered=True)}, "numpy"),
         ({"optimizer": keras.optimizers.Adam(amsgrad=True)}, "keras"),
         ({"optimizer": keras.optimizers.Adam(clipnorm=1.0)}, "keras"),
         ({"callbacks": [keras.callbacks.TerminateOnNaN()]}, "keras"),
         ({"callbacks": [BatchCounter()]}, "keras"),
-        ({"callbacks": keras.callbacks.History()}, "compiled"),
-        ({"callbacks": [keras.callbacks.EarlyStopping("loss")]}, "compiled"),
+        ({"callbacks": keras.callbacks.History()}, "numpy"),
+        ({"callbacks": [keras.callbacks.EarlyStopping("loss")]}, "numpy"),
     ],
 )
 def test_auto_says_which_engine_trained(parameters, engine):
@@ -131,7 +131,7 @@ def test_both_engines_learn_the_same(options):
     both = [
         small(dropout=0, dtype="float64", learning_rate=rate, engine=engine, **options)
         .fit(X, y, sample_weight=np.linspace(0, 1, 150))
-        for engine in ("compiled", "keras")
+        for engine in ("numpy", "keras")
     ]  # fmt: skip
     assert_allclose(weights_of(both[0]), weights_of(both[1]), rtol=0, atol=2e-6)
     assert both[0].history_.keys() == both[1].history_.keys()
@@ -142,7 +142,7 @@ def test_both_engines_learn_the_same(options):
 def test_both_engines_drop_the_same_share():
     """With dropout the engines draw other units but learn as much."""
     losses = [
-        small(engine=engine, epochs=9).fit(X, y).loss_curve_[-1] for engine in ("compiled", "keras")
+        small(engine=engine, epochs=9).fit(X, y).loss_curve_[-1] for engine in ("numpy", "keras")
     ]
     without = small(dropout=0, epochs=9).fit(X, y).loss_curve_[-1]
     assert losses[0] == pytest.approx(losses[1], rel=0.5)
@@ -152,15 +152,15 @@ def test_both_engines_drop_the_same_share():
 def test_the_compiled_engine_refuses_what_only_keras_can():
     """Asked for by name, the fast engine says what it cannot train."""
     with pytest.raises(ValueError) as caught:
-        small(engine="compiled", optimizer="lion").fit(X, y)
+        small(engine="numpy", optimizer="lion").fit(X, y)
     assert str(caught.value) == (
-        "MLPDigitClassifier: expected what engine='compiled' can train, got optimizer='lion'. "
+        "MLPDigitClassifier: expected what engine='numpy' can train, got optimizer='lion'. "
         "Use engine='auto' or engine='keras'."
     )
     with pytest.raises(ValueError) as caught:
-        small(engine="compiled", callbacks=[BatchCounter()]).fit(X, y)
+        small(engine="numpy", callbacks=[BatchCounter()]).fit(X, y)
     assert str(caught.value) == (
-        "MLPDigitClassifier: expected what engine='compiled' can train, got BatchCounter, a "
+        "MLPDigitClassifier: expected what engine='numpy' can train, got BatchCounter, a "
         "callback with batch hooks. Use engine='auto' or engine='keras'."
     )
 
@@ -195,7 +195,7 @@ class Diary(keras.callbacks.Callback):
         self.pages.append("end")
 
 
-@pytest.mark.parametrize("engine", ["compiled", "keras"])
+@pytest.mark.parametrize("engine", ["numpy", "keras"])
 def test_callbacks_see_the_training_and_are_not_changed(engine):
     """Callbacks run on copies: what they hear is whole, what the user holds is as it was."""
     diary = Diary()
@@ -212,7 +212,7 @@ def test_callbacks_see_the_training_and_are_not_changed(engine):
     assert last.shape == model.coefs_[0].shape
 
 
-@pytest.mark.parametrize("engine", ["compiled", "keras"])
+@pytest.mark.parametrize("engine", ["numpy", "keras"])
 def test_a_callback_can_stop_slow_down_and_change_weights(engine):
     """What a callback does to its model reaches the training."""
 
@@ -229,7 +229,7 @@ def test_a_callback_can_stop_slow_down_and_change_weights(engine):
     assert model.loss_curve_[2] == pytest.approx(np.log(3), rel=1e-4)
 
 
-@pytest.mark.parametrize("engine", ["compiled", "keras"])
+@pytest.mark.parametrize("engine", ["numpy", "keras"])
 def test_a_failing_callback_leaves_the_classifier_as_it_was(engine):
     """An error from a callback comes through, and nothing of the broken fit stays."""
 
@@ -251,7 +251,7 @@ def test_a_failing_callback_leaves_the_classifier_as_it_was(engine):
     )
 
 
-@pytest.mark.parametrize("engine", ["compiled", "keras"])
+@pytest.mark.parametrize("engine", ["numpy", "keras"])
 def test_an_optimizer_instance_is_never_changed(engine):
     """An instance is read for its settings; fits neither build it nor count its steps."""
     optimizer = keras.optimizers.Adam(0.01)

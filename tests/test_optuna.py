@@ -50,14 +50,14 @@ def make_model(trial, **parameters):
         hidden_units=16,
         epochs=8,
         early_stopping=True,
-        n_epochs_no_change=100,
+        n_iter_no_change=100,
         callbacks=[ReportEachEpoch(trial)],
         random_state=0,
         **parameters,
     )
 
 
-@pytest.mark.parametrize("engine", ["compiled", "keras"])
+@pytest.mark.parametrize("engine", ["numpy", "keras"])
 def test_a_study_prunes_a_poor_trial_and_finishes_a_good_one(digits, engine):
     """A trial reports once an epoch; one below the median of the others ends there."""
     study = make_study(optuna.pruners.MedianPruner(n_startup_trials=1, n_warmup_steps=2))

@@ -121,7 +121,7 @@ def test_verbose_2_is_one_live_bar(columns):
 
 def test_a_bar_that_stops_early_ends_where_it_stopped():
     """After early stopping the bar counts the epochs done, and names the held-out accuracy."""
-    (last,) = watch("fit(verbose=2, epochs=500, early_stopping=True, n_epochs_no_change=2)")[-1]
+    (last,) = watch("fit(verbose=2, epochs=500, early_stopping=True, n_iter_no_change=2)")[-1]
     match = re.match(r"Epoch +(\d+)/(\d+) .* held out \d\.\d{4}", last)
     assert match
     assert match[1] == match[2] != "500"

@@ -18,7 +18,7 @@ from sk_mnist_mlp import (
     make_digit_pipeline,
     save_model,
 )
-from sk_mnist_mlp._network import NetworkSpec
+from sk_mnist_mlp._network.spec import NetworkSpec
 from sk_mnist_mlp.exceptions import InvalidParameterError
 
 DIGITS = load_digits()
@@ -171,6 +171,6 @@ def test_an_unknown_override_is_refused(recipe, overrides, got):
 
 def test_a_wrong_value_is_refused_by_fit():
     """Values are checked where scikit-learn checks them: in ``fit``, before training."""
-    pipeline = make_digit_pipeline("accurate", weight_averaging=1.0)
-    with pytest.raises(InvalidParameterError, match="expected weight_averaging to be None or a"):
+    pipeline = make_digit_pipeline("accurate", label_smoothing=1.0)
+    with pytest.raises(InvalidParameterError, match="expected label_smoothing to be a number"):
         pipeline.fit(IMAGES[:20], DIGITS.target[:20])

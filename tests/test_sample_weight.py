@@ -7,8 +7,8 @@ from sklearn.datasets import load_digits
 from sklearn.utils import check_random_state
 
 from sk_mnist_mlp import MLPDigitClassifier
-from sk_mnist_mlp.training._chance import stratified_holdout
-from sk_mnist_mlp.training._plan import Seeds
+from sk_mnist_mlp._training.plan import Seeds
+from sk_mnist_mlp._training.shuffling import stratified_holdout
 
 DIGITS, TARGET = load_digits(return_X_y=True)
 X = DIGITS[TARGET < 3][:150] / 16
@@ -38,7 +38,7 @@ def largest_difference(model, other):
     return max(np.abs(array - same).max() for array, same in arrays)
 
 
-@pytest.mark.parametrize("engine", ["compiled", "keras"])
+@pytest.mark.parametrize("engine", ["numpy", "keras"])
 @pytest.mark.parametrize("options", [{}, {"l2": 0.01, "label_smoothing": 0.1}])
 def test_integer_weights_are_repeats(engine, options):
     """A row of weight k trains as k equal rows do, with penalties too."""
@@ -49,7 +49,7 @@ def test_integer_weights_are_repeats(engine, options):
     assert_allclose(model.loss_curve_, repeated.loss_curve_, rtol=1e-6)
 
 
-@pytest.mark.parametrize("engine", ["compiled", "keras"])
+@pytest.mark.parametrize("engine", ["numpy", "keras"])
 @pytest.mark.parametrize("make", [deterministic, random])
 def test_rows_of_weight_zero_are_absent(engine, make):
     """Rows of weight zero leave no trace: not in batches, losses, accuracies or dropout."""
@@ -106,7 +106,7 @@ def test_weights_of_any_container():
 
 def test_held_out_rows_are_weighed_too():
     """Validation figures are weighted means over the held-out rows that weigh something."""
-    model = random(early_stopping=True, validation_fraction=0.3, n_epochs_no_change=3)
+    model = random(early_stopping=True, validation_fraction=0.3, n_iter_no_change=3)
     model.fit(X, y, sample_weight=WEIGHTS)
     kept = np.flatnonzero(WEIGHTS)
     seed = Seeds.draw(check_random_state(0)).validation

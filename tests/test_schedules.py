@@ -1,4 +1,4 @@
-"""Learning rate schedules and averaged weights: by their equations, through the estimator."""
+"""Learning rate schedules: by their equations, through the estimator."""
 
 import copy
 import pickle
@@ -11,8 +11,8 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 from sk_mnist_mlp import MLPDigitClassifier, load_model, save_model
+from sk_mnist_mlp._training.schedules import relative_rates, schedule_factors
 from sk_mnist_mlp.exceptions import InvalidParameterError
-from sk_mnist_mlp.training._schedules import averaging_shares, schedule_factors, schedule_rates
 
 X, Y = load_digits(return_X_y=True)
 X, Y = (X / 16)[:300], Y[:300]
@@ -83,7 +83,7 @@ def test_any_number_of_steps(schedule, n_steps):
 def test_a_keras_schedule_gives_the_rates_itself():
     """Its rates are those of the steps since the first of all, whatever ``learning_rate`` says."""
     schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
-    rates = schedule_rates(schedule, 7.0, 5, 20)
+    rates = 7.0 * relative_rates(schedule, 7.0, 5, 20)
     np.testing.assert_allclose(rates, 0.1 * 0.5 ** (np.arange(5, 25) / 10), rtol=1e-6)
 
 
@@ -119,7 +119,7 @@ SCHEDULES = keras.optimizers.schedules
 def test_rates_asked_at_once_are_those_asked_one_by_one(schedule):
     """Every kind of Keras schedule gives in one graph what it gives to each step alone."""
     one_by_one = [float(schedule(step)) for step in range(5, 45)]
-    np.testing.assert_allclose(schedule_rates(schedule, 7.0, 5, 40), one_by_one, atol=1e-7)
+    np.testing.assert_allclose(7.0 * relative_rates(schedule, 7.0, 5, 40), one_by_one, atol=1e-7)
 
 
 def test_without_a_schedule_the_rate_stays():
@@ -153,27 +153,22 @@ def test_an_optimizer_brings_the_rate_that_is_scaled():
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
-    ("schedule", "momentum"),
-    [
-        ("cosine", 0.9),
-        ("one_cycle", None),
-        (keras.optimizers.schedules.PolynomialDecay(0.01, 20, 0.001), None),
-    ],
+    "schedule",
+    ["cosine", "one_cycle", keras.optimizers.schedules.PolynomialDecay(0.01, 20, 0.001)],
     ids=["cosine", "one_cycle", "keras"],
 )
-def test_both_engines_follow_it(schedule, momentum):
+def test_both_engines_follow_it(schedule):
     """Keras's own loop and ours learn the same, step by step."""
     models = [
         small(
             learning_rate_schedule=schedule,
-            weight_averaging=momentum,
             dropout=0.0,
             engine=engine,
             dtype="float64",
         ).fit(X, Y)
-        for engine in ("compiled", "keras")
+        for engine in ("numpy", "keras")
     ]
-    assert [model.engine_ for model in models] == ["compiled", "keras"]
+    assert [model.engine_ for model in models] == ["numpy", "keras"]
     np.testing.assert_allclose(models[0].loss_curve_, models[1].loss_curve_, rtol=1e-4)
     np.testing.assert_allclose(weights_of(models[0]), weights_of(models[1]), atol=1e-4)
 
@@ -258,102 +253,3 @@ def test_a_keras_schedule_is_cloned_pickled_and_kept_in_a_file(tmp_path):
     for other in (clone(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model)), kept):
         again = clone(other).fit(X, Y)
         np.testing.assert_array_equal(weights_of(again), weights_of(model))
-
-
-# ------------------------------------------------------------------------------------------------
-# Averaged weights
-
-
-def averages(momentum, n_steps):
-    """Average the weights of steps 0, 1, … by the equation, from fits without averaging."""
-    paths = [weights_of(one_step_an_epoch(epochs=n).fit(X, Y)) for n in range(1, n_steps + 1)]
-    first = one_step_an_epoch(epochs=1, learning_rate=1e-300).fit(X, Y)
-    average = weights_of(first)
-    for step, weights in enumerate(paths):
-        kept = min(momentum, (1 + step) / (10 + step))
-        average = kept * average + (1 - kept) * weights
-    return average
-
-
-@pytest.mark.parametrize("momentum", [0.0, 0.05, 0.3, 0.999])
-def test_the_average_by_its_equation(momentum):
-    """After each step the average keeps min(momentum, (1 + t) / (10 + t)) of itself."""
-    model = one_step_an_epoch(weight_averaging=momentum, epochs=6).fit(X, Y)
-    np.testing.assert_allclose(weights_of(model), averages(momentum, 6), rtol=1e-9)
-
-
-def test_shares_reach_the_momentum():
-    """Early steps are forgotten soon; later on the momentum holds."""
-    shares = averaging_shares(0.9, 0, 1000)
-    np.testing.assert_allclose(shares[0], 0.9)
-    np.testing.assert_allclose(shares[-1], 0.1)
-    assert (np.diff(shares) <= 0).all()
-    np.testing.assert_array_equal(shares[300:], averaging_shares(0.9, 300, 700))
-
-
-def test_a_momentum_of_zero_averages_nothing():
-    """The average is then the last step's weights."""
-    averaged = small(weight_averaging=0.0).fit(X, Y)
-    np.testing.assert_allclose(weights_of(averaged), weights_of(small().fit(X, Y)), rtol=1e-6)
-
-
-def test_averaging_does_not_disturb_the_training():
-    """The weights behind the average go where they would go without it; so do the losses."""
-    averaged, plain = small(weight_averaging=0.9).fit(X, Y), small().fit(X, Y)
-    np.testing.assert_allclose(averaged.loss_curve_, plain.loss_curve_, rtol=1e-6)
-    assert not np.allclose(weights_of(averaged), weights_of(plain), rtol=1e-3)
-
-
-def test_averaged_training_goes_on_as_if_never_stopped():
-    """Two epochs and then three equal five, and so do five calls of ``partial_fit``."""
-    whole = small(weight_averaging=0.95, epochs=5).fit(X, Y)
-    parts = small(weight_averaging=0.95, epochs=2, warm_start=True).fit(X, Y)
-    parts = pickle.loads(pickle.dumps(parts)).set_params(epochs=3).fit(X, Y)
-    steps = small(weight_averaging=0.95)
-    for _ in range(5):
-        steps.partial_fit(X, Y, classes=np.arange(10))
-    np.testing.assert_array_equal(weights_of(parts), weights_of(whole))
-    np.testing.assert_array_equal(weights_of(steps), weights_of(whole))
-
-
-def test_averaging_can_begin_and_end_between_fits():
-    """Begun later, it starts from the weights there are; ended, training goes on behind it."""
-    model = small(warm_start=True).fit(X, Y)
-    model.set_params(weight_averaging=0.9).fit(X, Y).set_params(weight_averaging=None).fit(X, Y)
-    plain = small(warm_start=True)
-    for _ in range(3):
-        plain.fit(X, Y)
-    np.testing.assert_allclose(weights_of(model), weights_of(plain), rtol=1e-4, atol=1e-6)
-
-
-def test_the_average_is_what_predicts_and_what_is_measured():
-    """Early stopping measures the average on the held-out rows, and keeps its best epoch."""
-    model = small(weight_averaging=0.9, early_stopping=True, validation_fraction=0.3, epochs=12)
-    model.fit(X, Y)
-    from sk_mnist_mlp.training._chance import stratified_holdout
-    from sk_mnist_mlp.training._plan import Seeds
-
-    seed = Seeds.draw(np.random.RandomState(0)).validation
-    _, held_out = stratified_holdout(Y, np.arange(len(Y)), 10, 0.3, seed)
-    best = max(model.history_["val_accuracy"])
-    assert model.score(X[held_out], Y[held_out]) == pytest.approx(best)
-
-
-def test_averages_need_no_training_state_to_predict(tmp_path):
-    """A pickle and a model file keep the average as the model's weights."""
-    model = small(weight_averaging=0.9).fit(X, Y)
-    save_model(model, tmp_path / "model.skmlp")
-    for kept in (pickle.loads(pickle.dumps(model)), load_model(tmp_path / "model.skmlp")):
-        np.testing.assert_array_equal(weights_of(kept), weights_of(model))
-        np.testing.assert_array_equal(kept.predict_proba(X), model.predict_proba(X))
-
-
-@pytest.mark.parametrize("momentum", [1, 1.0, -0.1, 99, np.nan, "0.9", True])
-def test_a_momentum_outside_its_range_is_refused(momentum):
-    """A momentum of one would never move."""
-    sentence = (
-        "MLPDigitClassifier: expected weight_averaging to be None or a number in [0, 1), got "
-        f"{momentum!r}. It is the average's momentum: 0.999 averages over about 1,000 steps."
-    )
-    with pytest.raises(InvalidParameterError, match=f"^{re.escape(sentence)}$"):
-        small(weight_averaging=momentum).fit(X, Y)

@@ -167,7 +167,7 @@ def test_a_worker_gives_tensorflow_the_threads_of_its_share(fresh_workers):
 
 
 def _threads():
-    from sk_mnist_mlp.training._tensorflow import use_worker_threads
+    from sk_mnist_mlp._training.tensorflow import use_worker_threads
 
     use_worker_threads()
     return os.environ.get("OMP_NUM_THREADS"), os.environ.get("TF_NUM_INTRAOP_THREADS")
@@ -184,10 +184,10 @@ def test_memory_stays_flat_over_a_search(path, n_candidates):
         from sklearn.datasets import load_digits
         from sklearn.model_selection import GridSearchCV
         from sk_mnist_mlp import MLPDigitClassifier
-        from sk_mnist_mlp.training import _compiled
+        from sk_mnist_mlp._training import engines
 
         if {path!r} == "xla":
-            _compiled._XLA_FLOPS = 0
+            engines._XLA_FLOPS = 0
         X, y = load_digits(return_X_y=True)
         model = MLPDigitClassifier(hidden_units=32, epochs=1, random_state=0)
 

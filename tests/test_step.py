@@ -5,13 +5,13 @@ import itertools
 import numpy as np
 import pytest
 
-from sk_mnist_mlp._activations import ACTIVATIONS
-from sk_mnist_mlp._arrays import NumpyNamespace, tensorflow_namespace
-from sk_mnist_mlp._network import NetworkSpec, initial_weights
-from sk_mnist_mlp.training._bits import random_words, uniform
-from sk_mnist_mlp.training._chance import step_keys
-from sk_mnist_mlp.training._optimizers import OptimizerSpec, optimizer_spec, update
-from sk_mnist_mlp.training._step import Batch, Structure, Values, dropout_scale, train_step
+from sk_mnist_mlp._network.activations import ACTIVATIONS
+from sk_mnist_mlp._network.arrays import NumpyNamespace, tensorflow_namespace
+from sk_mnist_mlp._network.dropout import dropout_scale
+from sk_mnist_mlp._network.random_bits import random_words, step_keys, uniform
+from sk_mnist_mlp._network.spec import NetworkSpec, as_arrays, as_layers, initial_layers
+from sk_mnist_mlp._training.optimizers import OptimizerSpec, optimizer_spec, update
+from sk_mnist_mlp._training.step import Batch, Stack, Structure, Values, train_step
 
 N_ROWS = 6
 
@@ -20,7 +20,8 @@ def make_step(activation="tanh", dropout=0.3, l2=0.01, smoothing=0.1, optimizer=
     """One network's step in float64, with everything switched on."""
     rng = np.random.default_rng(seed)
     spec = NetworkSpec(5, (7, 4), 3, activation=activation, dtype="float64")
-    params = [w[None] + rng.normal(0, 0.1, w.shape) for w in initial_weights(spec, seed)]
+    weights = as_arrays(initial_layers(spec, seed))
+    params = [w[None] + rng.normal(0, 0.1, w.shape) for w in weights]
     structure = Structure(spec.layer_widths, activation, "float64", N_ROWS, optimizer, 1)
     threshold = round(dropout * 65536)
     n_constants = len(OptimizerSpec(optimizer, 1.0).constants())
@@ -30,6 +31,8 @@ def make_step(activation="tanh", dropout=0.3, l2=0.01, smoothing=0.1, optimizer=
         np.array([l2]),
         np.array([smoothing]),
         tuple(np.zeros((n_constants, 1))),
+        np.zeros(1),
+        np.zeros(1),
     )
     batch = Batch(
         x=rng.normal(size=(1, N_ROWS, 5)),
@@ -39,31 +42,28 @@ def make_step(activation="tanh", dropout=0.3, l2=0.01, smoothing=0.1, optimizer=
         distortion_key=step_keys(seed, 0, 1, 1)[:, 0],
         step_size=np.ones(1),
         learning_rate=np.ones(1),
-        averaging=np.zeros(1),
         active=np.ones(1),
     )
     return structure, params, batch, values
 
 
-def loss_of(structure, params, batch, values):
-    """The loss before a step; the step works on copies."""
-    copies = [p.copy() for p in params]
-    slots = [[np.zeros_like(p)] for p in params]
-    return train_step(NumpyNamespace, structure, copies, slots, batch, values)[2][0]
+def stack_of(params):
+    """Copies of these arrays as a stack whose rule remembers one array each, zero so far."""
+    layers = as_layers([p.copy() for p in params])
+    return Stack(layers, (as_layers([np.zeros_like(p) for p in params]),))
+
+
+def step(structure, params, batch, values):
+    """The arrays after a step of these, which stay as they are, and its loss."""
+    stack, loss, _ = train_step(NumpyNamespace, structure, stack_of(params), batch, values)
+    return as_arrays(stack.layers), loss
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 def test_gradient_equals_finite_differences(activation):
     """The gradient of the whole loss, dropout and penalty included, is its slope."""
     structure, params, batch, values = make_step(activation)
-    moved, _, _, _ = train_step(
-        NumpyNamespace,
-        structure,
-        [p.copy() for p in params],
-        [[np.zeros_like(p)] for p in params],
-        batch,
-        values,
-    )
+    moved, _ = step(structure, params, batch, values)
     rng = np.random.default_rng(1)
     for index, param in enumerate(params):
         for _ in range(5):
@@ -72,7 +72,7 @@ def test_gradient_equals_finite_differences(activation):
             shifted = [[p.copy() for p in params] for _ in range(2)]
             shifted[0][index][place] += 1e-6
             shifted[1][index][place] -= 1e-6
-            up, down = (loss_of(structure, s, batch, values) for s in shifted)
+            up, down = (step(structure, s, batch, values)[1][0] for s in shifted)
             assert gradient == pytest.approx((up - down) / 2e-6, rel=1e-5, abs=1e-8)
 
 
@@ -138,7 +138,7 @@ def test_update_rule_is_kerass(name):
             slots,
             spec.constants(),
             step_size,
-            rate,
+            rate * spec.kernel_decay,
         )
         np.testing.assert_allclose(weight, variable.numpy(), rtol=1e-6, atol=1e-6)
 
@@ -256,23 +256,16 @@ def test_networks_of_a_stack_do_not_mix():
 
     both = Batch(*(doubled(f) if f.dtype.kind == "f" else np.repeat(f, 2, 0) for f in batch))
     both = both._replace(active=np.ones(2))
-    stacked_values = Values(*(np.repeat(v, 2, 0) for v in values[:4]), tuple(np.zeros((5, 2))))
-    alone, _, loss, _ = train_step(
-        NumpyNamespace,
-        structure,
-        [p.copy() for p in params],
-        [[np.zeros_like(p)] for p in params],
-        batch,
-        values,
+    stacked_values = values._replace(
+        **{
+            name: np.repeat(value, 2, 0)
+            for name, value in values._asdict().items()
+            if name not in ("constants", "distortion")
+        },
+        constants=tuple(np.zeros((len(values.constants), 2))),
     )
-    stacked, _, losses, _ = train_step(
-        NumpyNamespace,
-        twice,
-        [doubled(p) for p in params],
-        [[np.zeros((2, *p.shape[1:]))] for p in params],
-        both,
-        stacked_values,
-    )
+    alone, loss = step(structure, params, batch, values)
+    stacked, losses = step(twice, [doubled(p) for p in params], both, stacked_values)
     assert losses[0] == loss[0]
     for one, two in itertools.zip_longest(alone, stacked):
         np.testing.assert_array_equal(one[0], two[0])

@@ -10,10 +10,11 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import train_test_split
 
-from sk_mnist_mlp import MLPDigitClassifier, _uncertainty
-from sk_mnist_mlp._activations import ACTIVATIONS, Activation
-from sk_mnist_mlp._network import NetworkSpec, initial_weights
-from sk_mnist_mlp._uncertainty import sample_probabilities
+from sk_mnist_mlp import MLPDigitClassifier
+from sk_mnist_mlp._network import monte_carlo as _uncertainty
+from sk_mnist_mlp._network.activations import ACTIVATIONS, Activation
+from sk_mnist_mlp._network.monte_carlo import sample_probabilities
+from sk_mnist_mlp._network.spec import Layer, NetworkSpec, initial_layers
 from sk_mnist_mlp.exceptions import InvalidParameterError
 
 X, Y = load_digits(return_X_y=True)
@@ -52,8 +53,8 @@ def test_without_dropout_every_sample_is_the_prediction():
 def test_units_are_kept_at_the_rate_and_scaled(rate):
     """A unit is dropped with the probability of ``dropout`` and else divided by what is kept."""
     network = NetworkSpec(1, (1,), 2, activation="linear", dropout=rate)
-    weights = [np.ones((1, 1)), np.zeros(1), np.array([[1.0, 0.0]]), np.zeros(2)]
-    first = sample_probabilities(np.ones((100, 1)), network, weights, 400, seed=3)[..., 0]
+    layers = (Layer(np.ones((1, 1)), np.zeros(1)), Layer(np.array([[1.0, 0.0]]), np.zeros(2)))
+    first = sample_probabilities(np.ones((100, 1)), network, layers, 400, seed=3)[..., 0]
     unit = np.log(first / (1 - first))  # the logit of the first class is the unit itself
     dropped = np.isclose(unit, 0.0)
     np.testing.assert_allclose(unit[~dropped], 1 / (1 - rate), rtol=2e-4)
@@ -65,17 +66,20 @@ def test_the_mean_is_the_expectation_over_all_masks():
     rate, n_samples = 0.3, 20_000
     network = NetworkSpec(4, (3,), 3, activation="tanh", dropout=rate)
     rng = np.random.default_rng(0)
-    weights = [2 * array + rng.normal(0, 0.3, array.shape) for array in initial_weights(network, 1)]
+    layers = tuple(
+        Layer(*(2 * array + rng.normal(0, 0.3, array.shape) for array in layer))
+        for layer in initial_layers(network, 1)
+    )
     rows = rng.normal(size=(5, 4))
 
-    hidden = np.tanh(rows @ weights[0] + weights[1])
+    hidden = np.tanh(rows @ layers[0].kernel + layers[0].bias)
     expected = np.zeros((5, 3))
     for mask in itertools.product([0, 1], repeat=3):
-        logits = hidden * mask / (1 - rate) @ weights[2] + weights[3]
+        logits = hidden * mask / (1 - rate) @ layers[1].kernel + layers[1].bias
         likelihood = np.prod(np.where(mask, 1 - rate, rate))
         expected += likelihood * np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
 
-    samples = sample_probabilities(rows, network, weights, n_samples, seed=0)
+    samples = sample_probabilities(rows, network, layers, n_samples, seed=0)
     error = samples.std(axis=0) / np.sqrt(n_samples)
     assert (np.abs(samples.mean(axis=0) - expected) < 5 * error + 1e-6).all()
 
@@ -112,7 +116,7 @@ def test_samples_rows_and_blocks_have_draws_of_their_own(monkeypatch):
     monkeypatch.setattr(_uncertainty, "row_blocks", lambda *sizes: blocks)
     network = NetworkSpec(4, (64, 64), 3, dropout=0.5)
     rows = np.ones((4, 4))
-    samples = sample_probabilities(rows, network, initial_weights(network, 0), 3, seed=0)
+    samples = sample_probabilities(rows, network, initial_layers(network, 0), 3, seed=0)
     assert len({tuple(draw) for draw in samples.reshape(12, 3)}) == 12
 
 
@@ -133,10 +137,10 @@ def test_the_first_layer_is_computed_once(monkeypatch, model):
 def test_memory_is_that_of_a_block():
     """Rows are cast and multiplied block by block, never all of them at once."""
     network = NetworkSpec(784, (256, 256), 10, dropout=0.45)
-    weights = initial_weights(network, 0)
+    layers = initial_layers(network, 0)
     rows = np.zeros((30_000, 784), np.uint8)
     tracemalloc.start()
-    samples = sample_probabilities(rows, network, weights, 1, seed=0)
+    samples = sample_probabilities(rows, network, layers, 1, seed=0)
     peak = tracemalloc.get_traced_memory()[1] - samples.nbytes
     tracemalloc.stop()
     assert peak < 60e6  # all rows in double precision are 188 MB

@@ -8,8 +8,8 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 
 from sk_mnist_mlp import MLPDigitClassifier
-from sk_mnist_mlp.training import _compiled
-from sk_mnist_mlp.training._compiled import n_traces
+from sk_mnist_mlp._training import engines
+from sk_mnist_mlp._training.runners import n_traces
 
 
 def make_rows(n_rows=1200, n_features=784):
@@ -58,7 +58,7 @@ def fit_in_fork(engine, queue):
 def test_forked_child_of_a_process_that_used_tensorflow(engine, monkeypatch):
     """A forked child trains in NumPy, or says at once why Keras's loop would hang there."""
     X, y = make_rows(300, 20)
-    monkeypatch.setattr(_compiled, "_XLA_FLOPS", 0.0)
+    monkeypatch.setattr(engines, "_XLA_FLOPS", 0.0)
     MLPDigitClassifier(hidden_units=8, epochs=1).fit(X, y)
     context = multiprocessing.get_context("fork")
     queue = context.Queue()

@@ -170,7 +170,7 @@ def gpu_fused(task: Task) -> Values:
 
 def gpu_alone(task: Task) -> Values:
     """Search with one fit after the other, on a GPU, the small fits too."""
-    from sk_mnist_mlp.training import _compiled
+    from sk_mnist_mlp._training import loop as _compiled
 
     _compiled.choose_path = lambda plan, data: "xla"
     return on_gpu(ours_alone, task)

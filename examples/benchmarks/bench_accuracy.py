@@ -68,7 +68,7 @@ def keras_callback(watch: Watch, activation: str) -> Any:
     """Make a callback that looks after every epoch, for Keras's loop and for ours."""
     import keras
 
-    from sk_mnist_mlp._inference import forward
+    from sk_mnist_mlp._network.forward import forward
 
     class Look(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

@@ -46,7 +46,7 @@ def fits_in_numpy(task: Task) -> Values:
 
 def fits_in_xla(task: Task) -> Values:
     """Fit MNIST rows, each fit through the compiled program however small it is."""
-    from sk_mnist_mlp.training import _compiled
+    from sk_mnist_mlp._training import loop as _compiled
 
     _compiled.choose_path = lambda plan, data: "xla"
     X, _, y, _ = mnist(4000)

@@ -13,9 +13,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import sk_mnist_mlp
-from sk_mnist_mlp.cli import _evaluate, _export, _info, _predict, _search, _train
-from sk_mnist_mlp.cli._arguments import PROGRAM, Parser, UsageError
-from sk_mnist_mlp.cli._errors import describe_error
+from sk_mnist_mlp.cli import evaluate as _evaluate
+from sk_mnist_mlp.cli import export as _export
+from sk_mnist_mlp.cli import info as _info
+from sk_mnist_mlp.cli import predict as _predict
+from sk_mnist_mlp.cli import search as _search
+from sk_mnist_mlp.cli import train as _train
+from sk_mnist_mlp.cli.arguments import PROGRAM, Parser, UsageError
+from sk_mnist_mlp.cli.errors import describe_error
 
 __all__ = ["main"]
 

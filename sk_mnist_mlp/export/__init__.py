@@ -1,10 +1,10 @@
 """Interchange: fitted models for other programs, and other programs' models as ours."""
 
-from sk_mnist_mlp.export._keras import from_keras
-from sk_mnist_mlp.export._onnx import to_onnx
-from sk_mnist_mlp.export._safetensors import from_safetensors, to_safetensors
-from sk_mnist_mlp.export._scikeras import from_scikeras, to_scikeras
-from sk_mnist_mlp.export._skl2onnx import register_skl2onnx_converters
+from sk_mnist_mlp.export.keras_models import from_keras
+from sk_mnist_mlp.export.onnx_models import to_onnx
+from sk_mnist_mlp.export.safetensors_files import from_safetensors, to_safetensors
+from sk_mnist_mlp.export.scikeras_models import from_scikeras
+from sk_mnist_mlp.export.skl2onnx_converters import register_skl2onnx_converters
 
 __all__ = [
     "from_keras",
@@ -13,5 +13,4 @@ __all__ = [
     "register_skl2onnx_converters",
     "to_onnx",
     "to_safetensors",
-    "to_scikeras",
 ]

@@ -5,7 +5,7 @@
 
 import joblib
 
-from sk_mnist_mlp.model_selection._fused import FusedBackend, fused
+from sk_mnist_mlp.model_selection.backend import FusedBackend, fused
 
 __all__ = ["fused"]
 

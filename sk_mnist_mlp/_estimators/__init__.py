@@ -1,0 +1,23 @@
+"""scikit-learn's contract around a network and its training: parameters, X and y, checked.
+
+Only ``sklearn_compat`` touches what is private in scikit-learn or differs between its versions.
+"""
+
+from sk_mnist_mlp._estimators.classifier import MLPDigitClassifier
+from sk_mnist_mlp._estimators.distortion import RandomDistortion
+from sk_mnist_mlp._estimators.flattener import ImageFlattener, divisor_of
+from sk_mnist_mlp._estimators.recipes import RECIPES, make_digit_pipeline
+from sk_mnist_mlp._estimators.rules import is_real
+from sk_mnist_mlp._estimators.sklearn_compat import output_container, sample_weight_requests
+
+__all__ = [
+    "RECIPES",
+    "ImageFlattener",
+    "MLPDigitClassifier",
+    "RandomDistortion",
+    "divisor_of",
+    "is_real",
+    "make_digit_pipeline",
+    "output_container",
+    "sample_weight_requests",
+]

@@ -1,0 +1,240 @@
+"""From a classifier's parameters and data to what training reads: a plan, and rows to learn from.
+
+Every check that needs parameters and data together is made here, before any work starts.
+"""
+
+from __future__ import annotations
+
+import copy
+import numbers
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sk_mnist_mlp._estimators.distortion import augmentation_plan
+from sk_mnist_mlp._estimators.sample_weight import combine_weights, scale_weights
+from sk_mnist_mlp._estimators.targets import encode_labels, shown
+from sk_mnist_mlp._network import NetworkSpec
+from sk_mnist_mlp._training import (
+    EarlyStopping,
+    EpochObserver,
+    FittedNetwork,
+    Seeds,
+    TrainingData,
+    TrainingHooks,
+    TrainingPlan,
+    optimizer_spec,
+    stratified_holdout,
+)
+from sk_mnist_mlp.exceptions import InvalidParameterError
+
+__all__ = ["layer_widths", "make_data", "make_hooks", "make_plan"]
+
+
+def make_plan(
+    who: str,
+    parameters: Mapping[str, Any],
+    n_features: int,
+    n_classes: int,
+    seeds: Seeds,
+    *,
+    start: FittedNetwork | None,
+    partial: bool,
+) -> TrainingPlan:
+    """Write down what to train, and for how long.
+
+    Parameters
+    ----------
+    who : str
+        For error sentences.
+    parameters : dict
+        Of the classifier, each of them checked alone.
+    n_features, n_classes : int
+        Of the data.
+    seeds : Seeds
+        Where all chance comes from.
+    start : FittedNetwork or None
+        What to resume.
+    partial : bool
+        Whether this is one epoch of ``partial_fit``.
+
+    Returns
+    -------
+    plan : TrainingPlan
+
+    Raises
+    ------
+    InvalidParameterError, ValueError
+        If parameters do not go together, or not with rows of ``n_features``.
+    """
+    network = NetworkSpec(
+        n_features,
+        layer_widths(parameters["hidden_units"]),
+        n_classes,
+        activation=parameters["activation"],
+        dropout=float(parameters["dropout"]),
+        l2=float(parameters["l2"]),
+        dtype=parameters["dtype"],
+    )
+    distortion, image_shape = augmentation_plan(
+        who, parameters["augmentation"], parameters["image_shape"], n_features
+    )
+    optimizer, schedule = parameters["optimizer"], parameters["learning_rate_schedule"]
+    learning_rate = _learning_rate(optimizer, float(parameters["learning_rate"]))
+    _check_schedule(who, schedule, optimizer, learning_rate, partial=partial)
+    stopping = None
+    if parameters["early_stopping"] and not partial:
+        stopping = EarlyStopping(int(parameters["n_iter_no_change"]), float(parameters["tol"]))
+    epochs = int(parameters["epochs"])
+    return TrainingPlan(
+        network=network,
+        optimizer=optimizer,
+        rule=optimizer_spec(optimizer, learning_rate),
+        learning_rate=learning_rate,
+        schedule=schedule,
+        label_smoothing=float(parameters["label_smoothing"]),
+        batch_size=int(parameters["batch_size"]),
+        epochs=1 if partial else epochs,
+        planned_epochs=epochs,
+        seeds=seeds,
+        early_stopping=stopping,
+        distortion=distortion,
+        image_shape=image_shape,
+        start=start,
+    )
+
+
+def make_hooks(
+    who: str, parameters: Mapping[str, Any], observers: Sequence[EpochObserver]
+) -> TrainingHooks:
+    """Gather the code that runs during training."""
+    given = parameters["callbacks"]
+    callbacks = given if isinstance(given, (list, tuple)) else [] if given is None else [given]
+    return TrainingHooks(
+        who=who,
+        callbacks=tuple(copy.copy(callback) for callback in callbacks),
+        observers=tuple(observers),
+        verbose=int(parameters["verbose"]),
+    )
+
+
+def _learning_rate(optimizer: Any, given: float) -> float:
+    """The learning rate that training begins with."""
+    if isinstance(optimizer, str):
+        return given
+    rate = optimizer.get_config()["learning_rate"]
+    return float(rate if isinstance(rate, numbers.Real) else optimizer.learning_rate)
+
+
+def layer_widths(hidden_units: int | Sequence[int]) -> tuple[int, ...]:
+    """Read ``hidden_units`` as one width a layer."""
+    if isinstance(hidden_units, (int, np.integer)):
+        return (int(hidden_units),) * 2
+    return tuple(int(width) for width in hidden_units)
+
+
+def _check_schedule(
+    who: str, schedule: Any, optimizer: Any, learning_rate: float, *, partial: bool
+) -> None:
+    if partial and isinstance(schedule, str):
+        raise InvalidParameterError(
+            f"{who}: expected learning_rate_schedule to be None or a Keras schedule in "
+            f"partial_fit, which knows no last epoch, got {schedule!r}. Call fit instead, or "
+            "set learning_rate_schedule=None."
+        )
+    if schedule is None or isinstance(optimizer, str):
+        return
+    if not isinstance(optimizer.get_config()["learning_rate"], numbers.Real):
+        raise InvalidParameterError(
+            f"{who}: expected one learning rate schedule, got learning_rate_schedule="
+            f"{schedule!r} and an optimizer with a schedule of its own. Give the optimizer a "
+            "number as learning_rate, or set learning_rate_schedule=None."
+        )
+    if not learning_rate:
+        raise InvalidParameterError(
+            f"{who}: expected an optimizer whose learning_rate is above 0, which "
+            f"learning_rate_schedule={schedule!r} scales, got 0. Set a rate, or "
+            "learning_rate_schedule=None."
+        )
+
+
+# ----------------------------------------------------------------------------------------------
+# Rows
+
+
+def make_data(
+    who: str,
+    parameters: Mapping[str, Any],
+    plan: TrainingPlan,
+    X: NDArray[Any],
+    y: NDArray[Any],
+    classes: NDArray[Any],
+    sample_weight: NDArray[np.float64] | None,
+) -> TrainingData:
+    """Encode labels, combine weights, and choose the rows to train on and to hold out.
+
+    Parameters
+    ----------
+    who : str
+        For error sentences.
+    parameters : dict
+        Of the classifier, each of them checked alone.
+    plan : TrainingPlan
+        What is to be trained.
+    X : ndarray of shape (n_samples, n_features)
+        Checked.
+    y : ndarray of shape (n_samples,)
+        Labels.
+    classes : ndarray of shape (n_classes,)
+        Sorted.
+    sample_weight : ndarray of shape (n_samples,) or None
+        0 or more for each row.
+
+    Returns
+    -------
+    data : TrainingData
+
+    Raises
+    ------
+    ValueError
+        If a label is none of the classes, weights leave nothing to learn from, or a held-out part
+        would lack a class.
+    """
+    labels = encode_labels(who, y, classes, sample_weight)
+    weights = combine_weights(who, labels, classes, sample_weight, parameters["class_weight"])
+    if weights is not None:
+        weights = scale_weights(weights, parameters["dtype"])
+    rows = np.arange(len(labels)) if weights is None else np.flatnonzero(weights)
+    held_out = rows[:0]
+    if plan.early_stopping is not None:
+        fraction = parameters["validation_fraction"]
+        _check_holdout(who, labels[rows], classes, fraction)
+        rows, held_out = stratified_holdout(
+            labels, rows, len(classes), fraction, plan.seeds.validation
+        )
+    return TrainingData(X, labels, classes, weights, rows, held_out)
+
+
+def _check_holdout(
+    who: str, labels: NDArray[np.int32], classes: NDArray[Any], fraction: float
+) -> None:
+    counts = np.bincount(labels, minlength=len(classes))
+    n_held_out = int(np.ceil(fraction * len(labels)))
+    if n_held_out < len(classes):
+        raise ValueError(
+            f"{who}: expected validation_fraction to hold out a row of each of "
+            f"{len(classes)} classes, got {fraction}, which holds out "
+            f"{n_held_out} of {len(labels)} rows. Use a larger fraction or "
+            "early_stopping=False."
+        )
+    left = counts - np.maximum(1, np.round(fraction * counts))
+    if left.min() < 1:
+        scarce = left.argmin()
+        raise ValueError(
+            f"{who}: expected a row of each class to train on beside those held out, got "
+            f"{counts[scarce]} of class {shown(classes[[scarce]])[1:-1]} with "
+            f"validation_fraction={fraction}. Give more rows, use a smaller "
+            "fraction or early_stopping=False."
+        )

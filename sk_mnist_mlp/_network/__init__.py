@@ -1,0 +1,44 @@
+"""What is computed: a network as a value, its mathematics over an array namespace, its answers.
+
+It may import NumPy only; TensorFlow and Keras where a function needs them.
+"""
+
+from sk_mnist_mlp._network.activations import ACTIVATIONS
+from sk_mnist_mlp._network.arrays import NumpyNamespace, row_blocks, tensorflow_namespace
+from sk_mnist_mlp._network.dropout import dropout_constants, dropout_scale
+from sk_mnist_mlp._network.forward import forward, log_softmax, most_probable, softmax
+from sk_mnist_mlp._network.keras_model import build_network
+from sk_mnist_mlp._network.monte_carlo import sample_probabilities
+from sk_mnist_mlp._network.random_bits import random_words, step_keys, uniform
+from sk_mnist_mlp._network.spec import (
+    Layer,
+    Layers,
+    NetworkSpec,
+    as_arrays,
+    as_layers,
+    initial_layers,
+)
+
+__all__ = [
+    "ACTIVATIONS",
+    "Layer",
+    "Layers",
+    "NetworkSpec",
+    "NumpyNamespace",
+    "as_arrays",
+    "as_layers",
+    "build_network",
+    "dropout_constants",
+    "dropout_scale",
+    "forward",
+    "initial_layers",
+    "log_softmax",
+    "most_probable",
+    "random_words",
+    "row_blocks",
+    "sample_probabilities",
+    "softmax",
+    "step_keys",
+    "tensorflow_namespace",
+    "uniform",
+]

@@ -1,0 +1,33 @@
+"""How things are kept in files: an archive that is checked, files replaced whole, plain values.
+
+It knows nothing of networks or estimators.
+"""
+
+from sk_mnist_mlp._storage.archive import Arrays, read_archive, write_archive
+from sk_mnist_mlp._storage.atomic import check_place, replacing
+from sk_mnist_mlp._storage.checked_json import Fields, Refuse, shown
+from sk_mnist_mlp._storage.keras_config import (
+    KERAS_CLASSES,
+    KerasConfig,
+    config_of,
+    copy_optimizer,
+    undecayed,
+    with_configs,
+)
+
+__all__ = [
+    "KERAS_CLASSES",
+    "Arrays",
+    "Fields",
+    "KerasConfig",
+    "Refuse",
+    "check_place",
+    "config_of",
+    "copy_optimizer",
+    "read_archive",
+    "replacing",
+    "shown",
+    "undecayed",
+    "with_configs",
+    "write_archive",
+]

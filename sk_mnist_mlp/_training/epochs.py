@@ -1,0 +1,276 @@
+"""A training from epoch to epoch, the same for every engine.
+
+An engine moves the weights of a :class:`Run`; the run keeps the history, measures the held-out
+rows and tells the observers, in this order: the progress display, the check for a loss that is not
+finite, whoever the estimator sends, early stopping, Keras's callbacks. Then the checkpoint is kept.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from sk_mnist_mlp._network import Layers, forward, initial_layers, log_softmax
+from sk_mnist_mlp._training.observers import EpochObserver
+from sk_mnist_mlp._training.plan import EarlyStopping, Job
+from sk_mnist_mlp._training.progress import ProgressDisplay
+from sk_mnist_mlp._training.result import (
+    Checkpoint,
+    FittedNetwork,
+    History,
+    TrainingState,
+    join_histories,
+)
+
+__all__ = ["Run", "fitted_before", "warn_of_interrupt"]
+
+_Value = TypeVar("_Value")
+
+
+class Run:
+    """One network in training.
+
+    Parameters
+    ----------
+    job : Job
+        What was asked for.
+    engine : str
+        What trains it.
+
+    Attributes
+    ----------
+    plan, data, hooks
+        Of the job.
+    layers : tuple of Layer
+        Weights now.
+    validated : tuple of Layer
+        The weights that the held-out rows were measured with.
+    start, state : TrainingState
+        The rest of where it stood when this call began, and where it stands.
+    history : dict of str to list of float
+        One value per epoch of this call.
+    logs : dict of str to float
+        The last epoch's values.
+    learning_rate : float
+        The optimizer's, or what callbacks have made of it; a schedule multiplies it.
+    stopped : bool
+        Whether early stopping, an observer or a callback wants no further epoch.
+    interrupted : bool
+        Whether Ctrl-C has ended it.
+    failure : BaseException or None
+        What an observer or callback raised, which has ended it.
+    on_failure : callable of BaseException
+        Told of that at once.
+    """
+
+    def __init__(self, job: Job, engine: str) -> None:
+        self.plan, self.data, self.hooks = job
+        self.engine = engine
+        self.history: History = {}
+        self.logs: dict[str, float] = {}
+        self.learning_rate = self.plan.learning_rate
+        self.stopped = self.interrupted = False
+        self.failure: BaseException | None = None
+        self.on_failure: Callable[[BaseException], None] = lambda error: None
+        start = self.plan.start
+        self.start = TrainingState(seeds=self.plan.seeds) if start is None else start.state
+        if start is None:
+            self.layers = initial_layers(self.plan.network, self.plan.seeds.weights)
+        else:
+            self.layers = start.layers
+        self.state = self.start
+        self.validated: Layers = ()
+        self._early = BestEpoch(self.plan.early_stopping)
+        if self.hooks.resume is not None:
+            self._resume(self.hooks.resume)
+        self._display = ProgressDisplay(self.hooks.verbose, self.plan.epochs)
+        self.observers: list[EpochObserver] = [
+            self._display,
+            DivergenceCheck(),
+            *self.hooks.observers,
+            self._early,
+        ]
+
+    def _resume(self, checkpoint: Checkpoint) -> None:
+        self.layers, self.state = checkpoint.layers, checkpoint.state
+        self.history = {name: list(column) for name, column in checkpoint.history.items()}
+        self.learning_rate, self.stopped = checkpoint.learning_rate, checkpoint.stopped
+        self._early.resume(checkpoint)
+
+    # ------------------------------------------------------------------------------------------
+    # Where it stands
+
+    @property
+    def n_epochs(self) -> int:
+        """Whole epochs of this call."""
+        return len(self.history.get("loss", ()))
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether it has epochs to go."""
+        ended = self.stopped or self.interrupted or self.failure is not None
+        return not ended and self.n_epochs < self.plan.epochs
+
+    def fitted(self) -> FittedNetwork:
+        """What has come out so far."""
+        start = self.plan.start
+        return FittedNetwork(
+            network=self.plan.network,
+            layers=self.layers,
+            classes=self.data.classes,
+            history=join_histories(start.history if start else {}, self.history),
+            engine=self.engine,
+            state=self.state,
+        )
+
+    def attempt(self, action: Callable[[], _Value]) -> _Value | None:
+        """Run what calls the user's code; what that raises ends this training alone."""
+        try:
+            return action()
+        except KeyboardInterrupt:
+            self.interrupted = True
+        except BaseException as error:
+            self.failure = error
+            self.on_failure(error)
+        return None
+
+    # ------------------------------------------------------------------------------------------
+    # What engines tell
+
+    def begin(self) -> None:
+        """Begin the training."""
+        for observer in self.observers:
+            observer.begin(self)
+
+    def begin_epoch(self) -> None:
+        """Begin an epoch."""
+        for observer in self.observers:
+            observer.begin_epoch(self)
+
+    def end_epoch(self, loss: float, accuracy: float) -> dict[str, float]:
+        """End an epoch with these means over its rows; returns its logs."""
+        self.logs = {"loss": float(loss), "accuracy": float(accuracy)}
+        if len(self.data.validation_rows):
+            for observer in self.observers:
+                observer.begin_validation(self)
+            self.validated = self.layers
+            self.logs |= self._measure(self.validated)
+            for observer in self.observers:
+                observer.end_validation(self)
+        for name, value in self.logs.items():
+            self.history.setdefault(name, []).append(value)
+        self.state = replace(self.state, epoch=self.state.epoch + 1)
+        for observer in self.observers:
+            observer.end_epoch(self)
+        return self.logs
+
+    def keep(self, *, finished: bool = False) -> None:
+        """Keep where the training stands, where that is wished."""
+        if self.hooks.keep is not None:
+            self.hooks.keep(
+                Checkpoint(
+                    layers=self.layers,
+                    state=self.state,
+                    history=self.history,
+                    best_layers=self._early.layers,
+                    best_score=self._early.score,
+                    stale_epochs=self._early.stale_epochs,
+                    learning_rate=self.learning_rate,
+                    stopped=self.stopped,
+                    finished=finished,
+                )
+            )
+
+    def end(self) -> None:
+        """End the training: the best epoch's weights take the place of the last one's.
+
+        The last checkpoint is kept after everything that changes the weights.
+        """
+        if not self.interrupted:
+            for observer in self.observers:
+                observer.end(self)
+        self.layers = self._early.layers or self.layers
+        if not self.interrupted:
+            self.keep(finished=True)
+
+    def close(self) -> None:
+        """End the progress display, whatever happened."""
+        self._display.close()
+
+    def _measure(self, layers: Layers) -> dict[str, float]:
+        """Loss and accuracy on the held-out rows, under the names that Keras gives them."""
+        held_out = self.data.validation_rows
+        labels = self.data.labels[held_out]
+        with np.errstate(all="ignore"):  # weights that diverged show in the loss
+            logits = forward(self.data.X[held_out], layers, self.plan.network.activation)
+            loss = -log_softmax(logits)[np.arange(len(labels)), labels]
+        hits = (logits.argmax(axis=1) == labels).astype(float)
+        sample_weight = self.data.sample_weight
+        share = None if sample_weight is None else sample_weight[held_out]
+        return {
+            "val_loss": float(np.average(loss, weights=share)),
+            "val_accuracy": float(np.average(hits, weights=share)),
+        }
+
+
+def fitted_before(job: Job, engine: str) -> FittedNetwork | None:
+    """What came out of a training that a checkpoint says is finished; None if there is none."""
+    resume = job.hooks.resume
+    return Run(job, engine).fitted() if resume is not None and resume.finished else None
+
+
+class BestEpoch(EpochObserver):
+    """Early stopping: stop when the validation accuracy stalls, and remember the best epoch."""
+
+    def __init__(self, rule: EarlyStopping | None) -> None:
+        self._rule = rule
+        self.layers: Layers = ()
+        self.score = -math.inf
+        self.stale_epochs = 0
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go back to where an earlier call stood."""
+        self.layers, self.score = checkpoint.best_layers, checkpoint.best_score
+        self.stale_epochs = checkpoint.stale_epochs
+
+    def end_epoch(self, run: Run) -> None:
+        """Judge the epoch."""
+        if self._rule is None or not math.isfinite(run.logs["loss"]):
+            return
+        score = run.logs["val_accuracy"]
+        self.stale_epochs = 0 if score > self.score + self._rule.tol else self.stale_epochs + 1
+        if score > self.score:
+            self.score, self.layers = score, run.validated
+        run.stopped |= self.stale_epochs >= self._rule.patience
+
+
+class DivergenceCheck(EpochObserver):
+    """Stop where the loss is not finite."""
+
+    def end_epoch(self, run: Run) -> None:
+        """Judge the loss."""
+        if math.isfinite(run.logs["loss"]):
+            return
+        run.stopped = True
+        warnings.warn(
+            f"{run.hooks.who}: expected a finite loss, got {run.logs['loss']} in epoch "
+            f"{run.n_epochs}; training stops there. Try a smaller learning_rate, or scale X to "
+            "about [0, 1].",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+
+
+def warn_of_interrupt(who: str) -> None:
+    """Say that Ctrl-C ended a training."""
+    warnings.warn(
+        f"{who}: expected to train to the last epoch, got interrupted; what was learnt so far is "
+        "kept. Call fit again with warm_start=True to resume.",
+        stacklevel=3,
+    )

@@ -1,0 +1,164 @@
+"""Plain values: what came out of a training, and what it needs to be resumed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sk_mnist_mlp._network import Layers, NetworkSpec, as_arrays, as_layers
+
+__all__ = ["Checkpoint", "FittedNetwork", "History", "Seeds", "TrainingState", "join_histories"]
+
+History = dict[str, list[float]]
+"""Columns of one value per epoch: ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``."""
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """One seed for each use of chance, so that changing one use leaves the others alone."""
+
+    weights: int
+    order: int
+    dropout: int
+    validation: int
+    augmentation: int
+
+    @classmethod
+    def draw(cls, random_state: np.random.RandomState) -> Seeds:
+        """Draw all seeds from a NumPy generator."""
+        return cls(*(int(seed) for seed in random_state.randint(0, 2**31 - 1, size=5)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingState:
+    """What a later call needs, beside the weights, to resume as if it had never stopped.
+
+    Attributes
+    ----------
+    seeds : Seeds
+        Where all chance comes from, together with ``step`` and ``epoch``.
+    rule : str
+        The update rule that wrote the moments; another one starts afresh.
+    moments : tuple of ndarray
+        What the rule remembers, in its own order; empty where that was left behind.
+    updates : int
+        Updates behind the moments, by which Adam corrects their bias.
+    step, epoch : int
+        Batches and whole epochs behind the weights.
+    """
+
+    seeds: Seeds
+    rule: str = ""
+    moments: tuple[NDArray[Any], ...] = ()
+    updates: int = 0
+    step: int = 0
+    epoch: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedNetwork:
+    """A trained network: all that an estimator is made of, wherever it comes from.
+
+    Attributes
+    ----------
+    network : NetworkSpec
+        Its shape.
+    layers : tuple of Layer
+        Its weights.
+    classes : ndarray of shape (n_classes,)
+        Labels, sorted.
+    history : dict of str to list of float
+        One value per epoch behind the weights; NaN where there was none.
+    engine : str
+        What trained it: ``"numpy"``, ``"xla"`` or ``"keras"``.
+    state : TrainingState
+        What to resume from.
+    """
+
+    network: NetworkSpec
+    layers: Layers
+    classes: NDArray[Any]
+    history: History
+    engine: str
+    state: TrainingState
+
+    def astype(self, dtype: str) -> FittedNetwork:
+        """The same with weights and moments of this dtype."""
+
+        def cast(array: NDArray[Any]) -> NDArray[Any]:
+            return array.astype(dtype, copy=False) if array.dtype.kind == "f" else array
+
+        return replace(
+            self,
+            network=replace(self.network, dtype=dtype),
+            layers=as_layers([cast(array) for array in as_arrays(self.layers)]),
+            state=replace(self.state, moments=tuple(map(cast, self.state.moments))),
+        )
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether it can predict: a training that diverged leaves NaN or infinity behind."""
+        loss = self.history.get("loss", ())[-1:]
+        return all(map(math.isfinite, loss)) and all(
+            np.isfinite(array).all() for array in as_arrays(self.layers)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Where a training stands after a whole epoch, or at its end.
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+        Weights; at the end those to predict with.
+    state : TrainingState
+        After that epoch.
+    history : dict of str to list of float
+        Of this call so far.
+    best_layers : tuple of Layer
+        Weights of the best epoch, where early stopping asks for them; else empty.
+    best_score : float
+        Validation accuracy of that epoch, -inf without one.
+    stale_epochs : int
+        Epochs without improvement up to now.
+    learning_rate : float
+        What callbacks have made of it.
+    stopped : bool
+        Whether no further epoch is wanted.
+    finished : bool
+        Whether all is done, the work of callbacks at the end included.
+    """
+
+    layers: Layers
+    state: TrainingState
+    history: History
+    best_layers: Layers
+    best_score: float
+    stale_epochs: int
+    learning_rate: float
+    stopped: bool
+    finished: bool
+
+
+def join_histories(earlier: History, later: History) -> History:
+    """Put two histories one after the other; a column that one of them lacks is NaN there.
+
+    Examples
+    --------
+    >>> join_histories({"loss": [0.5]}, {"loss": [0.4], "val_loss": [0.6]})
+    {'loss': [0.5, 0.4], 'val_loss': [nan, 0.6]}
+    """
+    lengths = [max(map(len, history.values()), default=0) for history in (earlier, later)]
+    return {
+        name: [
+            value
+            for history, length in zip((earlier, later), lengths, strict=True)
+            for value in history.get(name, [math.nan] * length)
+        ]
+        for name in earlier | later
+    }

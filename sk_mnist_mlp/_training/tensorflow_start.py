@@ -1,0 +1,104 @@
+"""How TensorFlow is started in this process, and when it must not be.
+
+TensorFlow's threads do not survive a fork, by default it takes every core of the machine, and its
+C++ side greets on standard error in words that look like errors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import multiprocessing
+import os
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+
+__all__ = ["start_tensorflow", "started_before_fork"]
+
+_owner: int | None = None
+"""The process that first used TensorFlow through this package; inherited by its forks."""
+
+_starting = threading.Lock()
+
+# In the form of Abseil's log, and in that of TensorFlow before 2.19.
+_GREETING = re.compile(
+    rb"WARNING: All log messages before absl"
+    rb"|To enable the following instructions: "
+    rb"|(?:[IW]\d{4} |[\d-]{10} [\d:.]{15}: [IW] )"
+    rb"|(?:E\d{4} |[\d-]{10} [\d:.]{15}: E ).*(?:failed call to cuInit|Unable to register cu)"
+)
+
+
+def start_tensorflow() -> None:
+    """Import TensorFlow, unless it is there: quietly, and in a worker with the worker's cores.
+
+    joblib and Dask tell their workers by ``OMP_NUM_THREADS``, which TensorFlow does not read. A
+    main process is not ours, and a TensorFlow already imported has its threads: both are left.
+    """
+    global _owner
+    if _owner is None:
+        _owner = os.getpid()
+    if "tensorflow" in sys.modules:
+        return
+    n_threads = os.environ.get("OMP_NUM_THREADS")
+    if multiprocessing.parent_process() is not None and n_threads:
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", n_threads)
+    with _starting, _without_greetings():
+        importlib.import_module("tensorflow").config.list_physical_devices()
+
+
+def started_before_fork() -> bool:
+    """Whether this process was forked from one that had used TensorFlow: using it here hangs."""
+    return _owner is not None and _owner != os.getpid()
+
+
+@contextlib.contextmanager
+def _without_greetings() -> Iterator[None]:
+    """Drop what TensorFlow's C++ side says on standard error when it starts.
+
+    It says so below Python, and part of it before it reads its own setting of how much to say. So
+    what is written to the file descriptor is put aside; afterwards all of it but the greetings is
+    shown. What Python writes is shown at once.
+    """
+    # The level is read once, at the import: the environment is put back for child processes.
+    given = "TF_CPP_MIN_LOG_LEVEL" in os.environ
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        with _standard_error_aside():
+            yield
+    finally:
+        if not given:
+            del os.environ["TF_CPP_MIN_LOG_LEVEL"]
+
+
+@contextlib.contextmanager
+def _standard_error_aside() -> Iterator[None]:
+    shown = sys.stderr
+    if not _is_standard_error(shown):
+        yield
+        return
+    shown.flush()
+    with tempfile.TemporaryFile() as aside, os.fdopen(os.dup(2), "w") as terminal:
+        os.dup2(aside.fileno(), 2)
+        sys.stderr = terminal
+        try:
+            yield
+        finally:
+            sys.stderr = shown
+            terminal.flush()
+            os.dup2(terminal.fileno(), 2)
+            aside.seek(0)
+            for line in aside:
+                if not _GREETING.match(line):
+                    os.write(2, line)
+
+
+def _is_standard_error(stream: object) -> bool:
+    """Whether a stream writes to the process's own standard error, and is not a test's."""
+    try:
+        return stream.fileno() == 2  # type: ignore[attr-defined]
+    except (AttributeError, OSError, ValueError):
+        return False

@@ -1,0 +1,159 @@
+"""``sk-mnist-mlp predict``: name the digits in pictures and arrays."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sk_mnist_mlp.cli.arguments import PROGRAM
+from sk_mnist_mlp.cli.errors import describe_error
+from sk_mnist_mlp.cli.models import classifier_of, images_for
+from sk_mnist_mlp.exceptions import DataFileError
+
+__all__ = ["add_parser"]
+
+_NPY_MAGIC = b"\x93NUMPY"
+_GZIP_MAGIC = b"\x1f\x8b"
+_IDX_TYPES = frozenset(b"\x08\x09\x0b\x0c\x0d\x0e")
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "predict",
+        help="name the digits in pictures",
+        description="Name the digits in pictures: PNG, JPEG and others of any size, dark on light "
+        "or light on dark, which are scaled and centred as MNIST's images were; IDX and .npy "
+        "arrays of images are taken as they are.",
+    )
+    parser.add_argument("file", metavar="FILE", help="a model that 'train' or 'search' wrote")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="a picture, IDX or .npy file")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="one JSON object a line: file, index, label, probability, probabilities",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; a file that cannot be read is told, left out, and makes the status 1."""
+    from sk_mnist_mlp.persistence import load_model
+
+    model = load_model(arguments.file)
+    status = 0
+    for path in arguments.images:
+        try:
+            answers = list(_answer(model, path))
+        except (OSError, ValueError, TypeError, MemoryError) as error:
+            print(f"{PROGRAM} predict: {describe_error(error)}", file=sys.stderr)
+            status = 1
+            continue
+        for answer in answers:
+            print(answer.as_json() if arguments.json else answer.as_text())
+    return status
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What the model says of one image."""
+
+    file: str
+    index: int | None
+    label: Any
+    probabilities: dict[str, float]
+
+    def as_text(self) -> str:
+        """For people: file, label, probability."""
+        name = self.file if self.index is None else f"{self.file}[{self.index}]"
+        return f"{name:32} {self.label!s:>4} {self.probabilities[str(self.label)]:8.2%}"
+
+    def as_json(self) -> str:
+        """For machines: all of it, on one line."""
+        return json.dumps(
+            {
+                "file": self.file,
+                "index": self.index,
+                "label": self.label,
+                "probability": self.probabilities[str(self.label)],
+                "probabilities": self.probabilities,
+            }
+        )
+
+
+def _answer(model: Any, path: str) -> Iterator[_Answer]:
+    images, is_picture = _read_images(path, classifier_of(model).n_features_in_)
+    if not len(images):
+        return
+    probabilities = model.predict_proba(images_for(model, images))
+    names = [str(label) for label in model.classes_.tolist()]
+    labels = model.classes_[probabilities.argmax(axis=1)].tolist()
+    for index, (label, row) in enumerate(zip(labels, probabilities.tolist(), strict=True)):
+        shown = None if is_picture else index
+        yield _Answer(path, shown, label, dict(zip(names, row, strict=True)))
+
+
+def _read_images(path: str, n_features: int) -> tuple[NDArray[Any], bool]:
+    """Read one file, whatever its kind, which its first bytes tell.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+    n_features : int
+        Pixels that the model reads: they tell a table of flat images from one image.
+
+    Returns
+    -------
+    images : ndarray of shape (n, height, width) or (n, n_features)
+        All images of the file.
+    is_picture : bool
+        Whether the file is one picture and no array of images.
+    """
+    with open(path, "rb") as file:
+        head = file.read(6)
+    if head == _NPY_MAGIC:
+        return _as_images(_read_npy(path), path, n_features), False
+    if head[:2] == _GZIP_MAGIC or (head[:2] == b"\0\0" and head[2:3] and head[2] in _IDX_TYPES):
+        from sk_mnist_mlp.datasets import load_idx
+
+        return _as_images(load_idx(path), path, n_features), False
+    from sk_mnist_mlp.datasets.images import load_image
+
+    return load_image(path)[np.newaxis], True
+
+
+def _read_npy(path: str) -> NDArray[Any]:
+    try:
+        # Mapped: a header that promises more than the file holds allocates nothing. Never
+        # unpickled: an array of objects is refused.
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError:
+        raise
+    # The header is Python source, whose parser fails in a dozen ways when it is damaged.
+    except Exception as error:
+        raise DataFileError(
+            f"expected {path!r} to be a sound .npy file of numbers, got one that is not "
+            f"({str(error).rstrip('.')}). Write it again with numpy.save."
+        ) from error
+
+
+def _as_images(array: NDArray[Any], path: str, n_features: int) -> NDArray[Any]:
+    """One image or many, perhaps flat, perhaps with an axis for the one channel."""
+    is_flat = array.ndim == 2 and array.shape[1] == n_features
+    images = array[np.newaxis] if array.ndim == 2 and not is_flat else array
+    if images.ndim == 4 and images.shape[3] == 1:
+        images = images[..., 0]
+    if images.ndim != (2 if is_flat else 3) or images.dtype.kind not in "biuf":
+        raise DataFileError(
+            f"expected {path!r} to hold images of shape (n, height, width), got {array.dtype} of "
+            f"shape {array.shape}. Give the file of the images, not of the labels."
+        )
+    return images

@@ -1,0 +1,140 @@
+"""``sk-mnist-mlp train``: train the network on MNIST, test it and keep it."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+from sk_mnist_mlp.cli.arguments import (
+    NETWORK_OPTIONS,
+    add_data_option,
+    add_seed_option,
+    check_writable,
+    whole_number,
+)
+from sk_mnist_mlp.cli.models import classifier_of, describe_size, was_interrupted
+
+__all__ = ["add_parser", "print_accuracy", "train_and_keep"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "train",
+        help="train a network, print its test accuracy and write it to a file",
+        description="Train the classic network on MNIST, print its test accuracy, write it.",
+    )
+    add_data_option(parser)
+    parser.add_argument(
+        "--output", metavar="FILE", default="mnist.skmlp", help="where to write the model"
+    )
+    parser.add_argument(
+        "--recipe",
+        choices=("tutorial", "accurate", "best"),
+        default="tutorial",
+        help="parameters that go together: the published ones; those that make the same network "
+        "most accurate; those of a larger one. The options below replace a recipe's",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=whole_number(1),
+        default=argparse.SUPPRESS,
+        metavar="N",
+        help="passes over the training images (tutorial: 20)",
+    )
+    for option in NETWORK_OPTIONS:
+        parser.add_argument(
+            option.flag,
+            type=option.parse,
+            default=argparse.SUPPRESS,
+            metavar=option.metavar,
+            help=f"{option.help} (tutorial: {option.default})",
+        )
+    add_seed_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    output = check_writable(arguments.output)
+    began = time.perf_counter()
+    from sk_mnist_mlp import make_digit_pipeline
+    from sk_mnist_mlp.datasets import load_mnist
+
+    splits = load_mnist(path=getattr(arguments, "data", None), return_splits=True)
+    X_train, X_test, y_train, y_test = splits
+    names = ["epochs", *(option.parameter for option in NETWORK_OPTIONS)]
+    given = {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
+    model = make_digit_pipeline(arguments.recipe, **given, random_state=arguments.seed, verbose=2)
+
+    for name, array in zip(("X_train", "X_test", "y_train", "y_test"), splits, strict=True):
+        print(f"{name:8} {array.shape!s:16} {array.dtype}")
+    print(f"\n{_layer_table(classifier_of(model), X_train[0].size, len(set(y_train.tolist())))}\n")
+    train_and_keep(model, X_train, y_train, output)
+    print_accuracy(model, X_test, y_test)
+    print(f"Time            {time.perf_counter() - began:.1f} s in all")
+    print(f"Model           {describe_size(output)}")
+    return 0
+
+
+def train_and_keep(model: Any, X: Any, y: Any, output: Path) -> None:
+    """Fit and save; after Ctrl-C save what was learnt under another name, and go on interrupting.
+
+    A file from an earlier run is worth more than half a training, so it is not replaced.
+    """
+    from sk_mnist_mlp.persistence import save_model
+
+    began = time.perf_counter()
+    with warnings.catch_warnings():
+        # The line below says it in the command's own words.
+        warnings.filterwarnings("ignore", "MLPDigitClassifier: .* got interrupted")
+        model.fit(X, y)
+    classifier = classifier_of(model)
+    n_epochs = classifier.n_iter_
+    if not was_interrupted(classifier):
+        if not math.isfinite(classifier.loss_curve_[-1]):
+            raise ValueError(
+                f"expected a finite loss, got {classifier.loss_curve_[-1]} in epoch {n_epochs}. "
+                "Try a smaller --learning-rate; no model is written."
+            )
+        save_model(model, output)
+        print(f"\nTrained         {n_epochs} epochs in {time.perf_counter() - began:.1f} s")
+        return
+    if n_epochs == 0:
+        raise KeyboardInterrupt("interrupted in the first epoch; no model is written.")
+    partial = output.with_name(f"{output.stem}.interrupted{output.suffix}")
+    save_model(model, partial)
+    raise KeyboardInterrupt(
+        f"interrupted after {n_epochs} of {classifier.epochs} epochs; the model so far is in "
+        f"{str(partial)!r}."
+    )
+
+
+def print_accuracy(model: Any, X_test: Any, y_test: Any) -> None:
+    """Print the share of test images that the model puts into their class."""
+    n_wrong = int((model.predict(X_test) != y_test).sum())
+    accuracy = 1.0 - n_wrong / len(y_test)
+    print(f"Test accuracy   {accuracy:.2%} ({n_wrong:,} of {len(y_test):,} images wrong)")
+
+
+def _layer_table(classifier: Any, n_features: int, n_classes: int) -> str:
+    """The layers with their outputs and weights, as ``keras.Model.summary`` lists them."""
+    hidden_units = classifier.hidden_units
+    widths = [hidden_units] * 2 if isinstance(hidden_units, int) else list(hidden_units)
+    rows = []
+    n_in = n_features
+    for depth, n_out in enumerate((*widths, n_classes)):
+        last = depth == len(widths)
+        rows.append(("Dense", n_out, (n_in + 1) * n_out))
+        rows.append((f"Activation ({'softmax' if last else classifier.activation})", n_out, 0))
+        if not last:
+            rows.append((f"Dropout ({classifier.dropout:g})", n_out, 0))
+        n_in = n_out
+    lines = [f"{'Layer':24}{'Output':>8}{'Weights':>12}", "-" * 44]
+    lines += [f"{name:24}{width:>8,}{n_weights:>12,}" for name, width, n_weights in rows]
+    lines += ["-" * 44, f"{'Total':32}{sum(row[2] for row in rows):>12,}"]
+    return "\n".join(lines)

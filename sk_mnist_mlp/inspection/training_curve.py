@@ -1,0 +1,199 @@
+"""``TrainingCurveDisplay``: loss and accuracy by epoch, of one training or several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sk_mnist_mlp.inspection.axes import GREY, import_pyplot, tidy
+
+__all__ = ["TrainingCurveDisplay"]
+
+_NAME = "TrainingCurveDisplay"
+
+
+class TrainingCurveDisplay:
+    """Loss and accuracy of a training by epoch; several trainings are laid over each other.
+
+    Make one by :meth:`from_estimator`. Solid lines are measured in training, with dropout; dashed
+    ones on rows held out, where there are some, and a dot marks their best epoch.
+
+    Parameters
+    ----------
+    histories : dict of str to dict of str to list of float
+        For each training's name its columns: ``loss``, ``accuracy`` and, with held-out rows,
+        ``val_loss`` and ``val_accuracy``; one value an epoch.
+
+    Attributes
+    ----------
+    ax_ : ndarray of two matplotlib Axes
+        Loss and accuracy.
+    figure_ : matplotlib Figure
+        The figure of ``ax_``.
+    lines_ : dict of str to list of matplotlib Line2D
+        Each training's lines.
+
+    See Also
+    --------
+    SearchResultsDisplay : Scores of a search over its parameters.
+    sklearn.model_selection.LearningCurveDisplay : Scores by number of training rows.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sk_mnist_mlp import MLPDigitClassifier
+    >>> from sk_mnist_mlp.inspection import TrainingCurveDisplay
+    >>> X, y = load_digits(return_X_y=True)
+    >>> models = [
+    ...     MLPDigitClassifier(hidden_units=16, dropout=rate, epochs=3, random_state=0)
+    ...     for rate in (0.0, 0.45)
+    ... ]
+    >>> models = [model.fit(X / 16, y) for model in models]
+    >>> list(TrainingCurveDisplay.from_estimator(models).histories)
+    ['dropout=0.0', 'dropout=0.45']
+    """
+
+    def __init__(self, *, histories: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
+        self.histories = histories
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, *, names: Sequence[str] | None = None, ax: Any = None
+    ) -> Self:
+        """Draw what fitted estimators remember of their training.
+
+        Parameters
+        ----------
+        estimator : MLPDigitClassifier, Pipeline, search, or a list of them
+            Fitted. Of a pipeline the last step counts, of a search its best estimator.
+        names : list of str or None, default=None
+            One for each estimator; None names them by the parameters they differ in.
+        ax : array of two matplotlib Axes or None, default=None
+            What to draw loss and accuracy on; None makes a figure.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            Drawn.
+
+        Raises
+        ------
+        NotFittedError
+            If an estimator is not fitted.
+        TypeError
+            If one keeps no history of its training.
+        ValueError
+            If there is not a name of its own for each estimator.
+        ImportError
+            If matplotlib is not installed.
+        """
+        several = isinstance(estimator, (list, tuple))
+        classifiers = [_classifier(one) for one in (estimator if several else [estimator])]
+        labels = _differences(classifiers) if names is None else [str(name) for name in names]
+        if not classifiers or len(set(labels)) != len(labels) or len(labels) != len(classifiers):
+            raise ValueError(
+                f"{_NAME}: expected a name of its own for each of {len(classifiers)} estimators, "
+                f"got {labels}. Pass names=[...], one for each."
+            )
+        histories = [classifier.history_ for classifier in classifiers]
+        return cls(histories=dict(zip(labels, histories, strict=True))).plot(ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : array of two matplotlib Axes or None, default=None
+            What to draw loss and accuracy on; None makes a figure.
+
+        Returns
+        -------
+        self : TrainingCurveDisplay
+            With ``ax_`` and ``figure_``.
+        """
+        plt = import_pyplot(f"{_NAME}.plot")
+        if ax is None:
+            _, ax = plt.subplots(1, 2, figsize=(10.0, 4.0), layout="constrained")
+        self.ax_ = np.asarray(ax).ravel()
+        if len(self.ax_) != 2:
+            raise ValueError(
+                f"{_NAME}.plot: expected two axes, for loss and accuracy, got {len(self.ax_)}. "
+                "Make them by plt.subplots(1, 2)."
+            )
+        self.figure_ = self.ax_[0].figure
+        self.lines_: dict[str, list[Any]] = {}
+        for i, (name, history) in enumerate(self.histories.items()):
+            self.lines_[name] = self._draw(name, history, f"C{i}")
+        for axes, column in zip(self.ax_, ("loss", "accuracy"), strict=True):
+            axes.set(xlabel="epoch", ylabel=column)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            tidy(axes)
+        self._add_legend(plt)
+        return self
+
+    def _draw(self, name: str, history: Mapping[str, Sequence[float]], colour: str) -> list[Any]:
+        lines = []
+        for axes, column in zip(self.ax_, ("loss", "accuracy"), strict=True):
+            epochs = np.arange(1, len(history[column]) + 1)
+            marker = "o" if len(epochs) == 1 else ""
+            lines += axes.plot(
+                epochs, history[column], color=colour, lw=1.8, marker=marker, label=name
+            )
+            held_out = history.get(f"val_{column}")
+            if held_out:
+                lines += axes.plot(epochs, held_out, color=colour, lw=1.8, linestyle=(0, (4, 2)))
+                best = int(np.argmin(held_out) if column == "loss" else np.argmax(held_out))
+                axes.plot(epochs[best], held_out[best], "o", color=colour, markersize=6)
+        return lines
+
+    def _add_legend(self, plt: Any) -> None:
+        held_out = any("val_loss" in history for history in self.histories.values())
+        styles = [("training", "-"), ("held out", (0, (4, 2)))] if held_out else []
+        handles = [
+            plt.Line2D([], [], color=GREY, lw=1.8, linestyle=style, label=label)
+            for label, style in styles
+        ]
+        if len(self.histories) > 1:
+            names = [plt.Line2D([], [], color=f"C{i}", lw=1.8) for i in range(len(self.histories))]
+            for line, name in zip(names, self.histories, strict=True):
+                line.set_label(name)
+            handles = names + handles
+        if handles:
+            beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+            self.ax_[1].legend(handles=handles, frameon=False, **beside)
+
+
+def _classifier(estimator: Any) -> Any:
+    """The classifier inside a search or a pipeline, with a history of its training."""
+    check_is_fitted(estimator)
+    if hasattr(estimator, "best_estimator_"):
+        estimator = estimator.best_estimator_
+    if hasattr(estimator, "steps"):
+        estimator = estimator.steps[-1][1]
+    if not hasattr(estimator, "history_"):
+        raise TypeError(
+            f"{_NAME}: expected an estimator that keeps history_, got {type(estimator).__name__}. "
+            "Pass a fitted MLPDigitClassifier, or a pipeline or a search of one."
+        )
+    return estimator
+
+
+def _differences(classifiers: Sequence[Any]) -> list[str]:
+    """Name estimators by the parameters they differ in; by number where they differ in none."""
+    if len(classifiers) == 1:
+        return [type(classifiers[0]).__name__]
+    settings = [classifier.get_params(deep=False) for classifier in classifiers]
+    differing = [
+        name
+        for name in dict.fromkeys(name for setting in settings for name in setting)
+        if len({repr(setting.get(name)) for setting in settings}) > 1
+    ]
+    labels = [
+        ", ".join(f"{name}={setting.get(name)}" for name in differing) for setting in settings
+    ]
+    if len(set(labels)) == len(labels):
+        return labels
+    return [f"{number}: {label}".rstrip(": ") for number, label in enumerate(labels, start=1)]

@@ -1,0 +1,78 @@
+"""What a fused search did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = ["FusedReport", "StackRecord"]
+
+
+@dataclass(frozen=True)
+class StackRecord:
+    """One stack that was trained.
+
+    Attributes
+    ----------
+    layer_widths : tuple of int
+        Input, hidden layers, output.
+    n_fits : int
+        Networks in it.
+    engine : {"numpy", "xla"}
+        What ran its steps.
+    seconds : float
+        Wall time, beside which other stacks may have run.
+    """
+
+    layer_widths: tuple[int, ...]
+    n_fits: int
+    engine: str
+    seconds: float
+
+
+@dataclass
+class FusedReport:
+    """What :func:`~sk_mnist_mlp.model_selection.fused` did; printed, it is a sentence or two.
+
+    Attributes
+    ----------
+    stacks : list of StackRecord
+        Every stack trained, in the order they ended.
+    n_rounds : int
+        How often the tasks met and were trained together.
+    n_keras : int
+        Fits that only Keras's own loop could train, one after the other.
+
+    Examples
+    --------
+    >>> print(FusedReport([StackRecord((64, 32, 10), 6, "numpy", 0.2)], n_rounds=1))
+    6 fits in 1 stack of up to 6 (NumPy), in 1 round.
+    """
+
+    stacks: list[StackRecord] = field(default_factory=list)
+    n_rounds: int = 0
+    n_keras: int = 0
+
+    @property
+    def n_fits(self) -> int:
+        """Fits trained in stacks."""
+        return sum(stack.n_fits for stack in self.stacks)
+
+    def __str__(self) -> str:
+        if not (self.stacks or self.n_keras):
+            return "No fit was handed in: nothing inside called Parallel with n_jobs other than 1."
+        parts = []
+        if self.stacks:
+            largest = max(stack.n_fits for stack in self.stacks)
+            names = {"numpy": "NumPy", "xla": "XLA"}
+            engines = " and ".join(sorted({names[stack.engine] for stack in self.stacks}))
+            parts.append(
+                f"{_count(self.n_fits, 'fit')} in {_count(len(self.stacks), 'stack')} of up to "
+                f"{largest} ({engines}), in {_count(self.n_rounds, 'round')}."
+            )
+        if self.n_keras:
+            parts.append(f"{_count(self.n_keras, 'fit')} by Keras's own loop, one at a time.")
+        return " ".join(parts)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
