@@ -90,7 +90,6 @@ VARIED = {
     "optimizer": ["adamw", "rmsprop", "sgd", keras_sgd],
     "learning_rate": [0.001, 0.03],
     "learning_rate_schedule": ["cosine", "one_cycle"],
-    "weight_averaging": [0.9],
     "l2": [1e-3],
     "label_smoothing": [0.1],
     "batch_size": [50, 128, 1000],
@@ -106,7 +105,7 @@ VARIED = {
     "callbacks": [lower_rate],
     "checkpoint": ["made in the test"],
     "dtype": ["float64"],
-    "engine": ["numpy", "keras"],
+    "engine": ["numpy", "xla", "keras"],
     "random_state": [1, np.random.RandomState(5)],
     "verbose": [1],
 }
@@ -434,9 +433,10 @@ def test_bounds_are_checked(parameters, sentence):
 
 
 def test_no_jobs_are_refused():
-    """``n_jobs=0`` is an error, as with every backend."""
+    """``n_jobs=0`` is an error, as with every backend, and the only one that is shown."""
     with pytest.raises(ValueError) as caught, fused():
         cross_validate(classifier(), X, Y, n_jobs=0)
+    assert caught.value.__context__ is None
     assert str(caught.value) == (
         "fused: expected n_jobs other than 0. Leave it out, or give the number of cores."
     )

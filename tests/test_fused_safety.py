@@ -1,6 +1,8 @@
 """Fused searches never hang: errors, nested calls, interruptions, locks, and fits within fits."""
 
 import _thread
+import functools
+import multiprocessing
 import threading
 import time
 import warnings
@@ -20,9 +22,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from sk_mnist_mlp import MLPDigitClassifier
+from sk_mnist_mlp._network.spec import as_arrays
 from sk_mnist_mlp._training.engines import train_alone, train_through
-from sk_mnist_mlp._training.epochs import Monitor
+from sk_mnist_mlp._training.epochs import Run
 from sk_mnist_mlp._training.loop import train_each, train_stack
+from sk_mnist_mlp._training.observers import EpochObserver
+from sk_mnist_mlp._training.plan import TrainingHooks
+from sk_mnist_mlp.model_selection import backend as _fused
 from sk_mnist_mlp.model_selection import fused
 from sk_mnist_mlp.model_selection import scheduler as _rendezvous
 
@@ -94,18 +100,18 @@ def test_an_error_while_others_train_ends_them_with_their_epoch(monkeypatch):
         joblib.Parallel(n_jobs=2)(tasks)
 
 
-class FailingObserver:
+class FailingObserver(EpochObserver):
     """Raises in the second epoch, at its beginning or its end."""
 
     def __init__(self, error, at_begin):
         self.error, self.at_begin, self.n_epochs = error, at_begin, 0
 
-    def begin_epoch(self):
+    def begin_epoch(self, run):
         self.n_epochs += 1
         if self.at_begin and self.n_epochs == 2:
             raise self.error
 
-    def end_epoch(self, history, weights):
+    def end_epoch(self, run):
         if self.n_epochs == 2:
             raise self.error
 
@@ -116,20 +122,21 @@ def test_what_a_callback_raises_ends_its_own_network_alone(path, at_begin, make_
     """In a stack, an observer's error is one network's outcome; its neighbours are as if alone."""
     error = SystemExit("enough")
     jobs = make_jobs({0: None, 1: FailingObserver(error, at_begin), 2: None})
-    outcomes = train_each(jobs, path=path)
+    outcomes = train_each(jobs, path)
     assert outcomes[1] is error
     for number in (0, 2):
-        (alone,) = train_stack([jobs[number]], path=path)
-        for a, b in zip(alone.weights, outcomes[number].weights, strict=True):
+        (alone,) = train_stack([jobs[number]], path)
+        for a, b in zip(as_arrays(alone.layers), as_arrays(outcomes[number].layers), strict=True):
             np.testing.assert_allclose(a, b, atol=0 if path == "numpy" else 1e-4)
     with pytest.raises(SystemExit, match="enough"):
-        train_stack(make_jobs({0: None, 1: FailingObserver(error, at_begin)}), path=path)
+        train_stack(make_jobs({0: None, 1: FailingObserver(error, at_begin)}), path)
 
 
 def test_what_fails_before_the_first_epoch_is_one_networks_outcome(make_jobs):
     """A network that cannot even be begun leaves its neighbours alone."""
-    good, (plan, data) = make_jobs({0: None, 1: None})
-    outcomes = train_each([good, (replace(plan, optimizer="nadam"), data)], path="numpy")
+    good, job = make_jobs({0: None, 1: None})
+    bad = job._replace(plan=replace(job.plan, optimizer="nadam", rule=None))
+    outcomes = train_each([good, bad], "numpy")
     assert isinstance(outcomes[1], Exception)
     assert len(outcomes[0].history["loss"]) == 3
 
@@ -138,9 +145,8 @@ def test_an_interrupted_callback_keeps_what_its_network_learnt(make_jobs):
     """KeyboardInterrupt from one network's observer ends that one, as in a plain fit."""
     jobs = make_jobs({0: FailingObserver(KeyboardInterrupt(), False), 1: None})
     with pytest.warns(UserWarning, match="interrupted"):
-        first, second = train_each(jobs, path="numpy")
-    assert (first.interrupted, len(first.history["loss"])) == (True, 2)
-    assert (second.interrupted, len(second.history["loss"])) == (False, 3)
+        first, second = train_each(jobs, "numpy")
+    assert (len(first.history["loss"]), len(second.history["loss"])) == (2, 3)
 
 
 @pytest.fixture
@@ -152,14 +158,14 @@ def make_jobs():
         for number, observer in observers.items():
             seen = {}
 
-            def catch(plan, data, engine, seen=seen):
-                seen["job"] = plan, data
-                return train_alone(plan, data, engine)
+            def catch(job, engine, seen=seen):
+                seen["job"] = job
+                return train_alone(job, engine)
 
             with train_through(catch):
                 classifier(random_state=number, dropout=0.1 * number).fit(X, Y)
-            plan, data = seen["job"]
-            jobs.append((replace(plan, observers=(observer,) if observer else ()), data))
+            hooks = TrainingHooks(observers=(observer,) if observer else ())
+            jobs.append(seen["job"]._replace(hooks=hooks))
         return jobs
 
     return make
@@ -283,7 +289,7 @@ def test_a_task_may_fit_many_times_and_be_batched():
 
 
 def early(**parameters):
-    stopping = {"early_stopping": True, "n_iter_no_change": 2, "validation_fraction": 0.3}
+    stopping = {"early_stopping": True, "n_epochs_no_change": 2, "validation_fraction": 0.3}
     return classifier(epochs=6, **stopping | parameters)
 
 
@@ -365,6 +371,295 @@ def test_other_backends_inside_a_task():
 
 
 # ----------------------------------------------------------------------------------------------
+# Errors in every order of events
+
+
+class Training:
+    """Stands for the training: it has begun, and ends only what is given up, or what may end."""
+
+    def __init__(self):
+        self.begun, self.may_end = threading.Event(), threading.Event()
+        self.outcomes = {}
+
+    def __call__(self, fits, ended, n_cores, report):
+        self.begun.set()
+        fits = list(fits)
+        while fits:
+            for fit in fits[:]:
+                outcome = self.outcomes.get(fit.job.plan.epochs)
+                if fit.task.call.is_given_up:
+                    outcome = _rendezvous.GivenUp()
+                elif self.may_end.is_set():
+                    outcome = train_alone(fit.job, fit.engine)
+                elif callable(outcome):
+                    outcome = outcome(fit)
+                if outcome is not None:
+                    ended(fit, outcome)
+                    fits.remove(fit)
+            time.sleep(0.001)
+
+    def fail(self, error):
+        """Raise while others are in training."""
+        assert self.begun.wait(60)
+        raise error
+
+
+@pytest.fixture
+def training(monkeypatch):
+    """Put a training of which the test is the master in the place of the real one."""
+    training = Training()
+    monkeypatch.setattr(_fused, "train_fits", training)
+    monkeypatch.setattr(_rendezvous, "_PATIENCE", 0.1)  # it begins beside the task that fails
+    return training
+
+
+def nest(depth, level_of_others, others):
+    """Make calls within calls, and fit at the bottom; run others beside it on one level."""
+    if depth == 0:
+        return classifier().fit(X, Y)
+    beside = others if level_of_others == 0 else []
+    return joblib.Parallel()(
+        [joblib.delayed(nest)(depth - 1, level_of_others - 1, others), *beside]
+    )
+
+
+@pytest.mark.parametrize("error", [KeyError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize(("depth", "level"), [(d, k) for d in (1, 2, 3) for k in range(d)])
+def test_an_error_ends_the_training_that_waits_for_it(training, depth, level, error):
+    """An error on any level of nested calls ends a training that nothing else can end."""
+    fails = joblib.delayed(training.fail)(error("on its way"))
+    with pytest.raises(error, match="on its way"), fused():
+        nest(depth, level, [fails])
+
+
+@pytest.mark.parametrize("max_tasks", [3, 64])  # three: the two in training, and the one that fails
+def test_a_task_that_catches_an_error_goes_on_while_others_train(training, max_tasks):
+    """What is nested in a failed call ends alone; a task that expects that is held up by nobody."""
+
+    def expect_an_error():
+        with pytest.raises(KeyError):
+            nest(2, 1, [joblib.delayed(training.fail)(KeyError("expected"))])
+        training.may_end.set()
+        return "went on"
+
+    with fused(max_tasks=max_tasks):
+        model, words = joblib.Parallel()(
+            [joblib.delayed(classifier().fit)(X, Y), joblib.delayed(expect_an_error)()]
+        )
+    assert words == "went on"
+    assert model.n_iter_ == 3
+
+
+def test_a_network_that_fails_ends_the_others_in_training(training):
+    """An error from within the training is raised at once, not after the others' last epoch."""
+    training.outcomes[1] = ArithmeticError("within")
+    fits = [joblib.delayed(classifier(epochs=epochs).fit)(X, Y) for epochs in (3, 1, 3)]
+    with pytest.raises(ArithmeticError, match="within"), fused():
+        joblib.Parallel()(fits)
+
+
+def test_an_error_after_a_fit_ends_the_others_in_training(training):
+    """A task whose network is trained goes on while others train, and may end them."""
+    training.outcomes[1] = lambda fit: train_alone(fit.job, fit.engine)
+
+    def fit_and_fail():
+        raise KeyError(classifier(epochs=1).fit(X, Y).n_iter_)
+
+    with pytest.raises(KeyError, match="1"), fused():
+        joblib.Parallel()([joblib.delayed(classifier().fit)(X, Y), joblib.delayed(fit_and_fail)()])
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_call_that_takes_too_long_ends_its_training(training, depth):
+    """A call with joblib's ``timeout`` ends a training, from any level."""
+
+    def in_time(depth):
+        return joblib.Parallel(timeout=0.3)([joblib.delayed(nest)(depth - 1, -1, [])])
+
+    with pytest.raises(multiprocessing.TimeoutError), fused():
+        joblib.Parallel()([joblib.delayed(in_time)(depth)])
+
+
+def test_a_generator_that_a_task_drops_ends_its_training(training):
+    """Results that a task no longer wants are not trained for."""
+
+    def drop():
+        results = joblib.Parallel(return_as="generator")([joblib.delayed(nest)(1, -1, [])])
+        assert training.begun.wait(60)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            del results
+        return "went on"
+
+    with fused():
+        assert joblib.Parallel()([joblib.delayed(drop)()]) == ["went on"]
+
+
+class Failing(DummyClassifier):
+    """Raises in its fit."""
+
+    def fit(self, X, y):
+        raise KeyError("at the bottom")
+
+
+def voting(*models):
+    return VotingClassifier([(f"m{number}", model) for number, model in enumerate(models)])
+
+
+def raising_search(model):
+    return GridSearchCV(model, {"m0__dropout": [0.1, 0.2]}, cv=2, error_score="raise")
+
+
+SCENARIOS = {
+    "in a call": lambda: joblib.Parallel()(
+        joblib.delayed(model.fit)(X, Y) for model in (endless(), Failing())
+    ),
+    "in a nested call": lambda: joblib.Parallel()(
+        joblib.delayed(model.fit)(X, Y)
+        for model in (voting(endless(), endless()), voting(endless(), Failing()))
+    ),
+    "three deep": lambda: joblib.Parallel()(
+        joblib.delayed(model.fit)(X, Y)
+        for model in (voting(endless()), voting(endless(), voting(endless(), Failing())))
+    ),
+    "above a nested call": lambda: joblib.Parallel()(
+        joblib.delayed(model.fit)(X, Y) for model in (voting(endless(), endless()), Failing())
+    ),
+    "in a search in cross-validation": lambda: cross_val_score(
+        raising_search(voting(endless(), Failing())), X, Y, cv=2, error_score="raise"
+    ),
+}
+EVENTS = {
+    "a task is submitted": (_rendezvous.Rendezvous, "submit"),
+    "a fit is handed in": (_rendezvous.Rendezvous, "_train_for_task"),
+    "an outcome is told": (joblib.parallel.BatchCompletionCallBack, "__call__"),
+    "a caller enters or leaves": (_rendezvous.Rendezvous, "_set_retrieving"),
+    "a caller sees the error": (joblib.Parallel, "_raise_error_fast"),
+    "a call is given up": (_rendezvous.Rendezvous, "give_up"),
+    "a call ends": (_rendezvous.Rendezvous, "end_call"),
+    "a training": (_rendezvous.Rendezvous, "_train_together"),
+}
+
+
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_an_error_comes_out_whatever_is_slow(monkeypatch, scenario, event):
+    """Errors reach the top, and end real trainings, however long any step on their way takes."""
+    method = getattr(*EVENTS[event])
+
+    @functools.wraps(method)
+    def slow(*args, **kwargs):
+        time.sleep(0.05)
+        try:
+            return method(*args, **kwargs)
+        finally:
+            time.sleep(0.05)
+
+    monkeypatch.setattr(*EVENTS[event], slow)
+    with pytest.raises(KeyError, match="at the bottom"), fused():
+        SCENARIOS[scenario]()
+
+
+@pytest.mark.parametrize("engine", ["compiled", "keras"])
+def test_a_callback_that_raises_ends_the_other_networks(engine):
+    """An error in a callback ends the networks beside it, by either engine, with their epoch."""
+    keras = pytest.importorskip("keras")
+
+    class Raise(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise ArithmeticError(f"epoch {epoch}")
+
+    models = [endless(), classifier(callbacks=[Raise()], engine=engine), endless()]
+    if engine == "keras":
+        models = [models[1], endless(engine="keras")]
+    with pytest.raises(ArithmeticError, match="epoch 0"), fused():
+        joblib.Parallel()(joblib.delayed(model.fit)(X, Y) for model in models)
+
+
+# ----------------------------------------------------------------------------------------------
+# Calls beside one another
+
+
+def test_ending_a_call_leaves_another_alone():
+    """Two generators of one context: what ends the first never ends the second's tasks."""
+    with fused():
+        first, second = (
+            joblib.Parallel(return_as="generator")(
+                joblib.delayed(clone(model).fit)(X, Y) for _ in range(4)
+            )
+            for model in (endless(), classifier())
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            del first
+        assert [model.n_iter_ for model in second] == [3] * 4
+
+
+def test_an_error_between_results_leaves_the_results_to_come(monkeypatch):
+    """A call that fails while a generator is open costs the generator nothing."""
+    monkeypatch.setattr(_rendezvous, "_PATIENCE", 0.5)
+    with fused():
+        models = joblib.Parallel(return_as="generator")(
+            joblib.delayed(classifier(epochs=epochs).fit)(X, Y) for epochs in (1, 2)
+        )
+        assert next(models).n_iter_ == 1
+        with pytest.raises(KeyError):
+            SCENARIOS["in a nested call"]()
+        assert next(models).n_iter_ == 2
+
+
+@pytest.mark.parametrize("parameters", [{}, {"pre_dispatch": "nonsense"}])
+def test_a_call_that_never_began_holds_up_nobody(monkeypatch, parameters):
+    """What joblib cannot even iterate leaves nothing behind that the next call would wait for."""
+    monkeypatch.setattr(_rendezvous, "_PATIENCE", 100.0)
+    filters = warnings.filters
+    with fused() as report:
+        with pytest.raises((TypeError, ValueError, NameError)):
+            joblib.Parallel(**parameters)([joblib.delayed(abs)(1)] if parameters else 5)
+        assert warnings.filters is filters
+        assert len(cross_val_score(classifier(), X, Y, cv=3)) == 3
+        assert joblib.Parallel()([]) == []
+    assert report.n_rounds == 1
+
+
+@pytest.mark.parametrize("n_cores", [1, 2])
+def test_tasks_may_be_made_by_calls_of_their_own(monkeypatch, n_cores):
+    """A call whose tasks come out of further calls, while it runs, does not stand in their way."""
+    monkeypatch.setattr(joblib, "cpu_count", lambda: n_cores)
+
+    def square(n):
+        return sum(joblib.Parallel(pre_dispatch=1)(joblib.delayed(int)(n) for _ in range(n)))
+
+    def squares(numbers):
+        tasks = (joblib.delayed(int)(square(n)) for n in numbers)
+        return joblib.Parallel(pre_dispatch=2)(tasks)
+
+    with fused():
+        assert joblib.Parallel()(joblib.delayed(squares)(range(k, k + 6)) for k in range(4)) == [
+            [n * n for n in range(k, k + 6)] for k in range(4)
+        ]
+
+
+def test_a_round_waits_for_callers_that_can_go_on(monkeypatch):
+    """A caller whose tasks have ended is at work: its next fits are trained with the others'."""
+    retrieve = joblib.Parallel._retrieve
+
+    def late(self):
+        yield from retrieve(self)
+        time.sleep(0.2)
+
+    monkeypatch.setattr(joblib.Parallel, "_retrieve", late)
+
+    def call_and_fit(n):
+        joblib.Parallel()(joblib.delayed(time.sleep)(0.05 * n) for _ in range(2))
+        return classifier(random_state=n).fit(X, Y)
+
+    with fused() as report:
+        joblib.Parallel()(joblib.delayed(call_and_fit)(n) for n in range(4))
+    assert report.n_rounds == 1
+
+
+# ----------------------------------------------------------------------------------------------
 # Tasks that wait for one another
 
 
@@ -416,13 +711,13 @@ def test_warnings_of_a_training_are_shown():
 def test_observers_find_scikit_learns_configuration(monkeypatch):
     """What a task's thread is configured to holds for its callbacks in the training too."""
     seen = []
-    measure = Monitor.measure
+    end_epoch = Run.end_epoch
 
-    def note(self, weights):
+    def note(self, *means):
         seen.append(sklearn.get_config()["assume_finite"])
-        return measure(self, weights)
+        return end_epoch(self, *means)
 
-    monkeypatch.setattr(Monitor, "measure", note)
+    monkeypatch.setattr(Run, "end_epoch", note)
     with sklearn.config_context(assume_finite=True), fused():
         cross_val_score(classifier(epochs=1), X, Y, cv=2)
     assert seen == [True, True]

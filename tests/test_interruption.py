@@ -18,7 +18,7 @@ y = TARGET[TARGET < 3][:150]
 
 WARNING = (
     "MLPDigitClassifier: expected to train to the last epoch, got interrupted; what was learnt so "
-    "far is kept. Call fit again with warm_start=True to go on."
+    "far is kept. Call fit again with warm_start=True to resume."
 )
 
 pytestmark = pytest.mark.timeout(60)

@@ -94,31 +94,26 @@ class FusedBackend(ParallelBackendBase):
 
     def configure(self, n_jobs: int = 1, parallel: Any = None, **options: Any) -> int:
         """Prepare for calls; ``n_jobs`` other than 1 is the number of cores to use."""
+        n_tasks = self.effective_n_jobs(n_jobs)
         if parallel is not self.parallel:
             # joblib hands one backend to all that ask inside a context, whose calls may overlap.
             # With one each, what ends a call can never end another's tasks.
-            own = self._copy(self.nesting_level)
-            own.parallel, own._rendezvous, own._is_nested = (
-                parallel,
-                self._rendezvous,
-                self._is_nested,
-            )
+            own = self._copy(self.nesting_level, self._is_nested)
+            own.parallel = parallel
             raise FallbackToBackend(own)
         n_cores = joblib.cpu_count()
         self._n_cores = min(n_jobs, n_cores) if n_jobs > 0 else max(1, n_cores + 1 + n_jobs)
-        return self.effective_n_jobs(n_jobs)
+        return n_tasks
 
     def get_nested_backend(self) -> tuple[ParallelBackendBase, int | None]:
         """Give the tasks' own calls a backend that meets at the same place."""
-        nested = self._copy((self.nesting_level or 0) + 1)
-        nested._rendezvous, nested._is_nested = self._rendezvous, True
-        return nested, None
+        return self._copy((self.nesting_level or 0) + 1, nested=True), None
 
-    def _copy(self, nesting_level: int | None) -> FusedBackend:
+    def _copy(self, nesting_level: int | None, nested: bool) -> FusedBackend:
         other = FusedBackend(nesting_level, max_tasks=self.max_tasks, max_bytes=self.max_bytes)
-        other.report, other._numbers = self.report, self._numbers
-        if self._is_nested:
-            other._folds = self._folds
+        other.report, other._numbers, other._is_nested = self.report, self._numbers, nested
+        if nested:
+            other._rendezvous, other._folds = self._rendezvous, self._folds
         return other
 
     # ------------------------------------------------------------------------------------------

@@ -5,23 +5,25 @@ gives its core to the next task. Once nobody is at work and nobody can start, al
 are trained together, and every task goes on with its own result.
 
 Who is at work is never counted, but seen from what is: a task is at work from its beginning to its
-end, except while a fit of its is in training or waits for it, and while it is in the retrieval of a
-call whose tasks have not all ended.
+end, except while a fit of its is in training or waits for that, and while it is in the retrieval of
+a call whose tasks have not all ended, unless that call was given up.
 
 Nobody waits for ever, because there are only these three kinds of waiting, and no circle of them:
 
-* *A task waits for a place to begin, or for a core to go on with a result.* Cores and places are
-  held by tasks at work alone, and those wait for nobody. What raises or is given up goes on without
-  a core, and so does a caller that leaves its retrieval: no error ever waits for a turn.
-* *A fit waits for its training.* One begins as soon as nobody is at work. It waits for nobody, and
-  ends by itself; each network is let go as soon as it fails or its task is given up.
+* *A task waits for a core*, to begin or to go on with a result. Tasks at work alone hold cores, and
+  they wait for nobody; where none is at work, one is let go or a training begins. What raises or is
+  given up goes on without a core, and so does a caller that leaves its retrieval: no error ever
+  waits for a turn.
+* *A fit waits for its training*, which begins as soon as nobody is at work. It waits for nobody,
+  and ends by itself; a network is let go as soon as it fails, or finds its call given up.
 * *A caller waits for its tasks.* They are nested deeper than it, so this goes one way. The first
   error of a call gives it up, in the thread that raised it, whatever the caller is doing. So do a
-  caller's own error and Ctrl-C. Giving up reaches everything nested in the call.
+  caller's own error and Ctrl-C. Giving up reaches everything nested in the call, begun or not.
 
-joblib's own locks are taken by tasks that have given back their core, never with the lock of this
-module held. Tasks that wait for one another in ways that nobody here can see, by a lock of their
-own, are noticed by time.
+A task gives back its core before it tells joblib what came out, for which it may need a lock that a
+caller holds; the lock of this module is never held meanwhile. The end of a call waits for tasks
+that were given up, but for seconds at most. Tasks that wait for one another in ways that nobody
+here can see, by a lock of their own, are noticed by time.
 """
 
 from __future__ import annotations
@@ -308,8 +310,8 @@ class Rendezvous:
                     self._let_go(fit)
             self._advance()
             self._ended.notify_all()
-        # The newest first: a caller may hold joblib's lock of an older call while it waits in
-        # another, which the older call's tasks are made by.
+        # The newest first: a caller may hold joblib's lock of an older call, while a newer one
+        # makes that call's next task.
         for task in sorted(dropped, key=lambda task: task.number, reverse=True):
             task.tell((None, GivenUp()))
 

@@ -80,7 +80,7 @@ class FoldMemory:
             return argument
         if id(argument) not in self._tables:
             # The table is kept beside its guise, so that nothing else gets its id.
-            self._tables[id(argument)] = argument, SharedFolds.around(argument)
+            self._tables.setdefault(id(argument), (argument, SharedFolds.around(argument)))
         return self._tables[id(argument)][1]
 
     def share(self, call: Any) -> Any:
