@@ -200,7 +200,7 @@ def test_compiled_networks_are_trained_as_if_alone(monkeypatch, gpu):
     with fused() as report:
         together = fit_all(models, X, Y)
     assert_same_fits(alone, together, rtol=1e-4 if gpu else 0.0)
-    assert {stack.path for stack in report.stacks} == {"xla"}
+    assert {stack.engine for stack in report.stacks} == {"xla"}
     assert [stack.n_fits for stack in report.stacks] == ([5] if gpu else [1] * 5)
     assert n_traces() - before <= (3 if gpu else 0)  # of 5, of 2 and of 1
 
