@@ -3,6 +3,7 @@
 import ast
 import functools
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,16 +12,19 @@ PACKAGE = Path(__file__).parent.parent / "sk_mnist_mlp"
 FILES = sorted(PACKAGE.rglob("*.py"))
 NAMES = [path.relative_to(PACKAGE).as_posix() for path in FILES]
 
-# From the bottom up: what stands in a row never leads to what stands in a row below it, be it by
-# way of others. Files without a row are bounded by those that import them.
-ROWS = [
-    {"exceptions", "_compat", "_activations", "_arrays"},
-    {"datasets", "_validation", "_network", "_inference", "_labels", "_sample_weight"},
-    {"training"},
-    {"_classifier", "_flatten"},
-    {"model_selection", "inspection", "persistence", "export"},
-    {"cli", "__main__"},
+FLOORS = [
+    {"exceptions", "_extras"},
+    {"_network", "_storage", "datasets"},
+    {"_training"},
+    {"_estimators", "model_selection"},
+    {"persistence"},
+    {"inspection", "export"},
+    {"__init__"},
+    {"cli"},
+    {"__main__"},
 ]
+"""From the ground up; imports point down, or sideways without a circle."""
+
 # scikit-learn stands on SciPy and joblib, so they are there with it.
 EAGER = {"sk_mnist_mlp", "numpy", "sklearn", "scipy", "joblib", *sys.stdlib_module_names}
 
@@ -66,6 +70,8 @@ def own_imports_of(path):
     own = set()
     for module, names, _ in imports_of(path):
         if module.split(".")[0] == "sk_mnist_mlp":
+            if names == ("__version__",):  # of the front, whose other names lie above
+                continue
             files = [file_of(f"{module}.{name}") for name in names] or [None]
             own |= {file or file_of(module) for file in files}
     return own - {path, None}
@@ -81,26 +87,64 @@ def reached_from(path):
     return reached
 
 
-def row_of(path):
-    """Return the number of a file's row, or None where it has none."""
-    first = path.relative_to(PACKAGE).with_suffix("").parts[0]
-    return next((number for number, row in enumerate(ROWS) if first in row), None)
+def folder_of(path):
+    """Return the name that stands for a file on its floor: its folder, or itself in the root."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def floor_of(path):
+    """Return the number of a file's floor."""
+    return next(number for number, floor in enumerate(FLOORS) if folder_of(path) in floor)
 
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
 def test_imports_point_down(path):
-    """A file leads to nothing in a higher row, directly or by way of others."""
-    own = row_of(path)
-    rows = {other: row_of(other) for other in reached_from(path)}
-    above = [other.name for other, row in rows.items() if None not in (own, row) and row > own]
-    assert above == []
+    """Every file has a floor, and imports nothing from a higher one, not even in a function."""
+    above = [other for other in own_imports_of(path) if floor_of(other) > floor_of(path)]
+    assert [other.name for other in above] == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
 def test_imports_never_go_round(path):
     """No file leads back to itself, so each can be read knowing only what it imports."""
-    is_front = path == PACKAGE / "__init__.py"  # its names are lazy and its users are outside
-    assert is_front or path not in reached_from(path)
+    assert path not in reached_from(path)
+
+
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_nobody_reaches_past_a_folders_front(path):
+    """Across folders, names come from the folder itself, which exports what others may use."""
+    past = [
+        module
+        for module, _, _ in imports_of(path)
+        if module.count(".") > 1
+        and module.startswith("sk_mnist_mlp.")
+        and module.split(".")[1] != folder_of(path)
+    ]
+    assert past == []
+
+
+@pytest.mark.parametrize("folder", sorted({p.parent for p in FILES} - {PACKAGE}))
+def test_a_folder_says_what_may_stand_in_it(folder):
+    """The front of a folder says so in a sentence, and exports only what it lists."""
+    tree = ast.parse((folder / "__init__.py").read_text("utf-8"))
+    assert len(ast.get_docstring(tree).split()) >= 8
+    (listed,) = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
+    ]
+    imported = {
+        alias.asname or alias.name
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert imported <= set(listed)
+
+
+def test_the_root_is_small():
+    """The root holds five files at most: everything else has a folder."""
+    assert len([path for path in PACKAGE.iterdir() if path.is_file()]) <= 5
 
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
@@ -112,7 +156,7 @@ def test_heavy_and_optional_packages_are_imported_when_needed(path):
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
 def test_only_one_file_touches_private_scikit_learn(path):
-    """Private names of scikit-learn, and those that only some versions have, are in _compat.py."""
+    """Private names of scikit-learn, and those of some versions only, are in one file."""
     touched = [
         f"{module}.{name}"
         for module, names, _ in imports_of(path)
@@ -120,7 +164,7 @@ def test_only_one_file_touches_private_scikit_learn(path):
         if module.split(".")[0] == "sklearn"
     ]
     private = [name for name in touched if "._" in name or name.startswith("sklearn.callback")]
-    assert path.name == "_compat.py" or private == []
+    assert path.name == "sklearn_compat.py" or private == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
@@ -128,9 +172,16 @@ def test_scikeras_is_held_in_one_place(path):
     """Only the reference engine imports scikeras, and the export to its class."""
     users = {module for module, _, _ in imports_of(path) if module.split(".")[0] == "scikeras"}
     name = path.relative_to(PACKAGE).as_posix()
-    assert not users or name == "training/_scikeras.py" or name.startswith("export")
+    assert not users or name == "_training/keras_fit.py" or name.startswith("export")
 
 
 def test_no_file_is_a_drawer():
     """No file is named for being of use."""
     assert not {"utils.py", "helpers.py", "misc.py", "common.py"} & {path.name for path in FILES}
+
+
+def test_types_are_checked_for_the_python_that_runs():
+    """No older Python is pinned for mypy, as which it could not read the stubs of a newer NumPy."""
+    settings = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["tool"]["mypy"]
+    assert settings["strict"] is True
+    assert "python_version" not in settings

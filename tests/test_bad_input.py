@@ -155,7 +155,7 @@ BAD_PARAMETERS = {
         'Use "balanced" to weigh classes by the inverse of their frequency.',
         ["balance", {0: -1}, {0: np.nan}, {0: "2"}, {0: None}, [1, 2, 3], 2, {0: True}],
     ),
-    "warm_start": (FLAG + "Use True to go on from the last fit.", [0, 1, None, "yes"]),
+    "warm_start": (FLAG + "Use True to resume the last fit.", [0, 1, None, "yes"]),
     "callbacks": (
         "to be None, a Keras callback or a list of them, got {}. "
         "Derive your own from keras.callbacks.Callback.",
@@ -170,9 +170,9 @@ BAD_PARAMETERS = {
         ["float16", "double", np.float32, None, 32, "", np.dtype("float32")],
     ),
     "engine": (
-        'to be "auto", "numpy" or "keras", got {}. '
-        'Use "auto" to take the fast engine wherever it can train what is asked for.',
-        ["xla", "Keras", None, 1, ["auto"]],
+        "to be one of auto, numpy, xla, keras, got {}. "
+        'Use "auto" to take the fastest engine that can train what is asked for.',
+        ["compiled", "Keras", None, 1, ["auto"]],
     ),
     "image_shape": (
         "to be None, (height, width) or (height, width, channels), got {}. "
@@ -186,7 +186,7 @@ BAD_PARAMETERS = {
     ),
     "verbose": (
         "to be a whole number of 0 or more, got {}. "
-        "Use 0 for silence, 1 for a line an epoch, 2 for a live bar.",
+        "Use 0 for silence, 1 for a live bar, 2 for one line per epoch.",
         [-1, 1.5, None, "loud", np.inf],
     ),
 }
@@ -507,6 +507,8 @@ BIN = (
     "(Unknown label type: continuous). Bin them into classes, for example with np.digitize, or use "
     "a regressor."
 )
+SCORED = "y of labels that scikit-learn's scores take,"
+UNKNOWN = "(Unknown label type: unknown). Convert them with"
 ONE = "Give one label a row; one-hot rows become labels by argmax(axis=1)."
 BAD_LABELS = {
     "one class": (
@@ -552,6 +554,52 @@ BAD_LABELS = {
         np.where(y == 1, np.datetime64("NaT"), np.datetime64("2026-01-01")),
         ValueError,
         f"a label in every row of y, got NaT in row 30. {DROP}",
+    ),
+    "no time": (
+        np.where(y == 1, np.timedelta64("NaT"), np.timedelta64(1, "s")),
+        ValueError,
+        f"a label in every row of y, got NaT in row 30. {DROP}",
+    ),
+    "masked": (
+        np.ma.array(y, mask=y == 1),
+        ValueError,
+        f"a label in every row of y, got a masked one in row 30. {DROP}",
+    ),
+    "objects that are numbers": (
+        y.astype(object),
+        ValueError,
+        f"{SCORED} got int in an array of objects {UNKNOWN} np.asarray(y, dtype=int).",
+    ),
+    "objects that are floats": (
+        pd.Series(y.astype(float)).astype(object),
+        ValueError,
+        f"{SCORED} got float in an array of objects {UNKNOWN} np.asarray(y, dtype=float).",
+    ),
+    "objects that are booleans": (
+        (y == 1).astype(object),
+        ValueError,
+        f"{SCORED} got bool in an array of objects {UNKNOWN} np.asarray(y, dtype=bool).",
+    ),
+    "NumPy's own strings": (
+        NAMES.astype(np.dtypes.StringDType()),
+        TypeError,
+        f"{SCORED} got NumPy's StringDType(). Convert them with y.astype(str).",
+    ),
+    "NumPy's own strings with gaps": (
+        NAMES.astype(np.dtypes.StringDType(na_object=np.nan)),
+        TypeError,
+        f"{SCORED} got NumPy's StringDType(na_object=nan). Convert them with y.astype(str).",
+    ),
+    "records": (
+        np.array([(label,) for label in y], dtype=[("digit", int)]),
+        ValueError,
+        "y of labels, got dtype [('digit', '<i8')]. Use whole numbers or strings.",
+    ),
+    "numbers that only floats hold": (
+        [0, 1, 2**63] * 30,
+        ValueError,
+        "y of whole numbers that int64 or uint64 holds, got floats such as 9.22337e+18 (Unknown "
+        "label type: continuous). Use smaller numbers or strings.",
     ),
     "fractions": (
         y + 0.25,
@@ -708,6 +756,11 @@ BAD_WEIGHTS = {
         "sample_weight of finite numbers of 0 or more, got inf (a negative or non-finite weight). "
         + LEAVE,
     ),
+    "beyond floats": (
+        [10**400] * 90,
+        "sample_weight of finite numbers of 0 or more, got inf (a negative or non-finite weight). "
+        + LEAVE,
+    ),
     "too few": (
         np.ones(89),
         "sample_weight of shape (90,), one number a row, got shape (89,). Pass "
@@ -815,7 +868,7 @@ def test_going_on_with_other_layers(fitted):
     model = changed(fitted, hidden_units=(9, 9, 9))
     for call in (lambda m: m.fit(X, y), lambda m: m.partial_fit(X, y)):
         assert refusal(model, call) == (
-            f"{WHO}hidden_units as in the fit to go on from, (4, 4), got (9, 9, 9). Set it back, "
+            f"{WHO}hidden_units as in the fit to resume, (4, 4), got (9, 9, 9). Set it back, "
             "or clone the estimator to start anew."
         )
 

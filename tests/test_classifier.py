@@ -2,17 +2,26 @@
 
 import inspect
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 
 from sk_mnist_mlp import MLPDigitClassifier
+from sk_mnist_mlp._network.activations import ACTIVATIONS
 from sk_mnist_mlp._training.plan import Seeds
 from sk_mnist_mlp._training.shuffling import stratified_holdout
 
@@ -151,10 +160,16 @@ KINDS = {
     "numbers with gaps": np.array([3, 70, 2000]),
     "negative numbers": np.array([-7, -1, 5]),
     "whole floats": np.array([0.0, 1.0, 5.0]),
-    "number objects": np.array([1, 2, 3], dtype=object),
     "huge numbers": np.array([-(2**62), 2**60, 2**62]),
+    "numbers beyond floats": np.array([2**53, 2**53 + 1, 2**64 - 1], dtype=np.uint64),
     "bytes of one number": np.array([0, 100, 255], dtype=np.uint8),
+    "small numbers": np.array([-128, 0, 127], dtype=np.int8),
+    "half floats": np.array([-2, 0, 2048], dtype=np.float16),
+    "long floats": np.array([-2, 0, 2048], dtype=np.longdouble),
+    "swapped bytes": np.array([3, 70, 2000]).astype(np.dtype(np.int64).newbyteorder()),
     "days": np.array(["2026-01-01", "2026-02-01", "2026-03-01"], dtype="datetime64[D]"),
+    "moments": np.array(["2026-01-01", "2026-02-01", "2026-03-01"], dtype="datetime64[ns]"),
+    "time spans": np.array([-1, 0, 3600], dtype="timedelta64[s]"),
 }
 
 
@@ -166,28 +181,59 @@ def test_labels_of_any_kind(kind):
     assert_same(model, plain)
     assert_array_equal(model.classes_, names)
     assert_array_equal(model.predict(X), names[plain.predict(X)])
-    assert model.predict(X).dtype.kind == model.classes_.dtype.kind
+    assert model.predict(X).dtype == model.classes_.dtype == names.dtype.newbyteorder("=")
     assert np.mean(model.predict(X) == names[y]) == plain.score(X, y) > 0.5
+    assert_all_agree(model, names[y])
 
 
-@pytest.mark.parametrize(
-    "labels",
-    [
-        pd.Series(y).map({0: "a", 1: "b", 2: "c"}).astype("category"),
-        pd.Series(y).map({0: "a", 1: "b", 2: "c"}).astype("string"),
-        pd.Series(y, dtype="Int64"),
-        pd.Series(y, dtype="Int64", index=np.arange(150)[::-1]),
-        list(y.tolist()),
-        tuple(np.array(list("abc"))[y]),
-    ],
-    ids=["categories", "strings", "nullable", "another index", "list", "tuple"],
-)
-def test_labels_in_any_container(labels):
-    """Columns of pandas of every dtype, lists and tuples of labels are labels."""
+def assert_all_agree(model, labels):
+    """What fits, predicts and scores, and so it does in folds of scikit-learn's making."""
+    assert accuracy_score(labels, model.predict(X)) == model.score(X, labels) > 0.5
+    for scoring in (None, "accuracy"):
+        assert np.isfinite(cross_val_score(model, X, labels, cv=2, scoring=scoring)).all()
+    before = model.n_iter_
+    assert model.partial_fit(X, labels).n_iter_ == before + 1
+
+
+LETTERS = np.array(list("abc"))[y]
+CONTAINERS = {
+    "categories": pd.Series(LETTERS).astype("category"),
+    "categories of numbers": pd.Series(y).astype("category"),
+    "strings": pd.Series(LETTERS, dtype="string"),
+    "objects": pd.Series(LETTERS, dtype=object),
+    "nullable": pd.Series(y, dtype="Int64"),
+    "nullable floats": pd.Series(y, dtype="Float64"),
+    "another index": pd.Series(y, dtype="Int64", index=np.arange(150)[::-1]),
+    "dates": pd.Series(pd.to_datetime("2026-01-01") + pd.to_timedelta(y, "D")),
+    "polars": pl.Series(y),
+    "polars strings": pl.Series(LETTERS),
+    "polars categories": pl.Series(LETTERS, dtype=pl.Categorical),
+    "polars dates": pl.Series(np.datetime64("2026-01-01") + y),
+    "list": y.tolist(),
+    "tuple": tuple(LETTERS),
+    "masked nowhere": np.ma.array(y),
+}
+
+
+@pytest.mark.parametrize("kind", CONTAINERS)
+def test_labels_in_any_container(kind):
+    """Columns of pandas and polars of every dtype, lists and tuples of labels are labels."""
+    labels = CONTAINERS[kind]
     model = small().fit(X, labels)
     assert_same(model, small().fit(X, y))
     assert_array_equal(model.classes_, np.unique(np.asarray(labels)))
-    assert model.score(X, labels) > 0.5
+    assert_all_agree(model, labels)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_going_on_with_whole_numbers_of_another_type(method):
+    """Labels are compared as whole numbers, never as floats, which hold only 53 bits."""
+    names = np.array([2**53, 2**53 + 1, 2**53 + 2], dtype=np.uint64)
+    model, same = (small(warm_start=True).fit(X, names[y]) for _ in range(2))
+    getattr(model, method)(X, names[y].astype(np.int64))
+    assert_same(model, getattr(same, method)(X, names[y]))
+    with pytest.raises(ValueError, match="got the label -1"):
+        getattr(model, method)(X, np.where(y == 1, -1, names[y].astype(np.int64)))
 
 
 @pytest.mark.parametrize("labels", [y == 1, pd.Series(y == 1, dtype="boolean")])
@@ -198,6 +244,7 @@ def test_booleans_are_two_classes(labels):
     assert model.predict(X).dtype == bool
     assert model.predict_proba(X).shape == (150, 2)
     assert model.score(X, y == 1) > 0.8
+    assert_all_agree(model, labels)
 
 
 @pytest.mark.parametrize("n_classes", [2, 10, 50])
@@ -236,6 +283,85 @@ def test_features_of_any_number_type(dtype):
 def test_tables_of_any_kind(table):
     """Lists of lists, arrays of any order and frames of nullable or category columns are tables."""
     assert_same(small().fit(table, y), small().fit((X * 16).round(), y))
+
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (90, 81))
+PIXEL_LABELS = np.arange(90) % 3
+NOTHING = "make_pipeline(ImageFlattener(), MLPDigitClassifier())."
+BY_255 = "make_pipeline(ImageFlattener(scale=255), MLPDigitClassifier())."
+RAW = {
+    "uint8": (PIXELS.astype(np.uint8), 255, NOTHING),
+    "uint8, no square": (PIXELS[:, :70].astype(np.uint8), 255, NOTHING),
+    "uint16": (PIXELS.astype(np.uint16) * 257, 65535, NOTHING),
+    "uint16 of 8 bits": (PIXELS.astype(np.uint16), 255, BY_255),
+    "int64": (PIXELS.astype(np.int64), 255, BY_255),
+    "float32": (PIXELS.astype(np.float32), 255, BY_255),
+    "lists": (PIXELS.astype(int).tolist(), 255, BY_255),
+    "frame": (pd.DataFrame(PIXELS.astype(int)), 255, BY_255),
+    "three channels": (PIXELS[:, :75].astype(float), 255, BY_255),
+}
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "pipeline"])
+@pytest.mark.parametrize("kind", RAW)
+def test_raw_pixels_are_warned_of_once(kind, method):
+    """Pixels of 0 to 255 bring one warning, at the user's line, with a pipeline that mends it."""
+    rows, most, fix = RAW[kind]
+    model = small(epochs=1)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if method == "partial_fit":
+            model.partial_fit(rows, PIXEL_LABELS, classes=[0, 1, 2])
+            model.partial_fit(rows, PIXEL_LABELS)
+        elif method == "pipeline":
+            make_pipeline(FunctionTransformer(), model).fit(rows, PIXEL_LABELS)
+        else:
+            model.fit(rows, PIXEL_LABELS)
+    assert [(one.category, str(one.message)) for one in caught] == [
+        (
+            UserWarning,
+            f"MLPDigitClassifier: expected X in about [0, 1], got whole numbers up to {most} that "
+            "look like raw pixels, with which it learns badly. Put an ImageFlattener before it: "
+            + fix,
+        )
+    ]
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        DIGITS[:90],
+        DIGITS[:90].astype(np.uint8),
+        PIXELS / 255,
+        PIXELS / 2,
+        (PIXELS - PIXELS.mean(axis=0)) / PIXELS.std(axis=0),
+        PIXELS - 128,
+        PIXELS * 5,
+        PIXELS > 127,
+        (PIXELS > 127).astype(np.uint8),
+        PIXELS[:, :36],
+        PIXELS[:, :36].astype(np.uint8),
+        PIXELS[:, :70],
+        np.zeros((90, 784), np.uint8),
+    ],
+)
+def test_other_tables_are_not_warned_of(rows):
+    """Scaled pixels, counts, one-hot columns and small tables of whole numbers bring no warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        small(epochs=1).fit(rows, PIXEL_LABELS)
+
+
+def test_a_warning_of_raw_pixels_that_is_an_error_leaves_all_as_it_was():
+    """Under ``-W error`` the warning comes before any work, and nothing is lost."""
+    model = small(epochs=1).fit(X, y)
+    before = weights_of(model)
+    with warnings.catch_warnings(), pytest.raises(UserWarning, match="ImageFlattener"):
+        warnings.simplefilter("error")
+        model.fit(PIXELS, PIXEL_LABELS)
+    assert_array_equal(weights_of(model), before)
+    assert model.n_features_in_ == 64
 
 
 def test_fit_changes_nothing_it_is_given():
@@ -279,6 +405,71 @@ def test_logarithms_stay_finite_where_probabilities_vanish():
     far = X * 1e6
     assert (model.predict_proba(far) == 0).any()
     assert np.isfinite(model.predict_log_proba(far)).all()
+
+
+FITTED = {
+    (activation, dtype): small(activation=activation, dtype=dtype, hidden_units=(16, 8))
+    for activation in ACTIVATIONS
+    for dtype in ("float32", "float64")
+}
+
+
+def fitted(activation, dtype):
+    """Return a model of some activation, fitted once."""
+    model = FITTED[activation, dtype]
+    return model if hasattr(model, "coefs_") else model.fit(X, y)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    activation=st.sampled_from(sorted(ACTIVATIONS)),
+    dtype=st.sampled_from(["float32", "float64"]),
+    power=st.floats(-45, 38.5),
+    seed=st.integers(0, 2**32 - 1),
+    signs=st.booleans(),
+)
+def test_the_answers_agree_at_any_magnitude(activation, dtype, power, seed, signs):
+    """What is predicted is the most probable class for all rows that are accepted, silently."""
+    model = fitted(activation, dtype)
+    rng = np.random.default_rng(seed)
+    low = -1.0 if signs else 0.0
+    rows = rng.uniform(low, 1, (50, 64)) * 10.0**power
+    rows[::2] *= rng.random((25, 64)) < 0.1
+    with warnings.catch_warnings(), np.errstate(all="warn"):
+        warnings.simplefilter("error")
+        probabilities = model.predict_proba(rows)
+        logarithms = model.predict_log_proba(rows)
+        predicted = model.predict(rows)
+    assert np.isfinite(probabilities).all() and np.isfinite(logarithms).all()
+    assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-12)
+    assert_array_equal(predicted, model.classes_[probabilities.argmax(axis=1)])
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_largest_numbers_of_single_precision(activation):
+    """Rows of the largest numbers that X may have get answers, and both the same."""
+    model = fitted(activation, "float32")
+    rng = np.random.default_rng(0)
+    rows = rng.choice([-1, 0, 1], (100, 64)) * np.finfo(np.float32).max
+    assert np.isfinite(model.predict_proba(rows)).all()
+    assert_array_equal(model.predict(rows), model.predict_proba(rows).argmax(axis=1))
+
+
+@pytest.mark.parametrize(
+    "ask", ["predict", "predict_proba", "predict_log_proba", "predict_proba_samples"]
+)
+def test_what_overflows_double_precision_is_refused(ask):
+    """Where no answer can be computed there is a sentence that names the row, never NaN."""
+    model = fitted("relu", "float64")
+    rows = np.vstack([X[:3], np.full(64, 1e308) * np.sign(model.coefs_[0][:, 0])])
+    with warnings.catch_warnings(), pytest.raises(ValueError) as caught:
+        warnings.simplefilter("error")
+        getattr(model, ask)(rows)
+    assert str(caught.value) == (
+        "MLPDigitClassifier: expected rows whose answers float64 can hold, got row 3, where the "
+        "network overflows. Scale X to about [0, 1], for example with "
+        "sklearn.preprocessing.MinMaxScaler, or fit again with a smaller learning_rate."
+    )
 
 
 def test_a_fitted_model_does_not_change_with_its_parameters():

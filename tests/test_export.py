@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from sk_mnist_mlp import ImageFlattener, MLPDigitClassifier, save_model
+from sk_mnist_mlp import ImageFlattener, MLPDigitClassifier, load_model, save_model
 from sk_mnist_mlp._network.activations import ACTIVATIONS
 from sk_mnist_mlp.exceptions import ModelFileError
 from sk_mnist_mlp.export import (
@@ -29,6 +29,7 @@ DIGITS = load_digits()
 X, Y = (DIGITS.data[:300] / 16).astype(np.float32), DIGITS.target[:300]
 IMAGES = DIGITS.images[:300].astype(np.uint8)
 WIDE = X[:, :8]
+CHOSEN = Y % 3
 
 
 def small(**parameters):
@@ -93,12 +94,20 @@ def test_onnx_gives_labels_of_every_kind(labels, dtype):
         (IMAGES.astype(np.int64), 16),
         (IMAGES.astype(np.uint16) * 4095, "auto"),
         (IMAGES > 7, "auto"),
+        (IMAGES.reshape(300, 64), 16),
+        (IMAGES.reshape(300, 64) / 16, None),
+        (IMAGES.reshape(300, 64)[:, :60], 16),
+        (IMAGES.reshape(300, 64) > 7, "auto"),
     ],
 )
-def test_onnx_of_a_pipeline_takes_images_as_they_are(images, scale):
-    """The graph flattens and scales images of any dtype and shape as the flattener does."""
+@pytest.mark.parametrize("from_file", [False, True])
+def test_onnx_of_a_pipeline_takes_images_as_they_are(images, scale, from_file, tmp_path):
+    """The graph takes images or flat rows, whichever fit saw, and scales as the flattener does."""
     pytest.importorskip("onnx")
     model = make_pipeline(ImageFlattener(scale=scale), small()).fit(images, Y)
+    if from_file:
+        save_model(model, tmp_path / "model.mlp")
+        model = load_model(tmp_path / "model.mlp")
     labels, probabilities = run_onnx(to_onnx(model), images=images)
     np.testing.assert_array_equal(labels, model.predict(images))
     np.testing.assert_allclose(probabilities, model.predict_proba(images), rtol=0, atol=1e-5)
@@ -132,23 +141,54 @@ assert not {{"tensorflow", "keras", "scikeras"}} & set(sys.modules)
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        CHOSEN.astype("datetime64[ns]"),
+        CHOSEN.astype("datetime64[D]"),
+        CHOSEN.astype("timedelta64[s]"),
+        np.array([0, 1, 2**64 - 1], np.uint64)[CHOSEN],
+    ],
+)
+def test_labels_that_onnx_cannot_hold_are_refused(labels):
+    """Labels that would come out as something else are refused in one sentence."""
+    pytest.importorskip("onnx")
+    model = small().fit(X, labels)
+    with pytest.raises(ValueError, match=r"^to_onnx: expected labels .* Use smaller numbers or "):
+        to_onnx(model)
+
+
+def test_pixels_that_onnx_does_not_have_are_refused():
+    """Pixels of more than double precision are refused, in one sentence where there are such."""
+    pytest.importorskip("onnx")
+    images = (IMAGES / 16).astype(np.longdouble)
+    model = make_pipeline(ImageFlattener(), small()).fit(images, Y)
+    if images.dtype.itemsize == 8:  # as on Windows
+        to_onnx(model)
+        return
+    with pytest.raises(ValueError, match=r"^to_onnx: expected pixels .* X\.astype\(float\)\.$"):
+        to_onnx(model)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1), (64,)])
 @pytest.mark.parametrize("labels", [Y, Y.astype(str), Y > 4], ids=["numbers", "strings", "bools"])
-def test_skl2onnx_converts_a_pipeline_that_holds_ours(labels):
+def test_skl2onnx_converts_a_pipeline_that_holds_ours(labels, shape):
     """``convert_sklearn`` knows our estimators once registered, also beside scikit-learn's own."""
+    images = IMAGES.reshape(-1, *shape)
     skl2onnx = pytest.importorskip("skl2onnx")
     types = pytest.importorskip("skl2onnx.common.data_types")
     register_skl2onnx_converters()
     register_skl2onnx_converters()
-    model = make_pipeline(ImageFlattener(scale=16), small(activation="gelu")).fit(IMAGES, labels)
+    model = make_pipeline(ImageFlattener(scale=16), small(activation="gelu")).fit(images, labels)
     converted = skl2onnx.convert_sklearn(
         model,
-        initial_types=[("images", types.UInt8TensorType([None, 8, 8]))],
+        initial_types=[("images", types.UInt8TensorType([None, *shape]))],
         options={MLPDigitClassifier: {"zipmap": False}},
         target_opset=17,
     )
-    found, probabilities = run_onnx(converted, images=IMAGES)
-    np.testing.assert_array_equal(found, model.predict(IMAGES))
-    np.testing.assert_allclose(probabilities, model.predict_proba(IMAGES), rtol=0, atol=1e-5)
+    found, probabilities = run_onnx(converted, images=images)
+    np.testing.assert_array_equal(found, model.predict(images))
+    np.testing.assert_allclose(probabilities, model.predict_proba(images), rtol=0, atol=1e-5)
 
 
 def test_skl2onnx_converts_a_bare_classifier_after_a_scaler():
@@ -185,6 +225,61 @@ def test_safetensors_hold_the_weights_to_the_bit(labels, tmp_path):
     assert renamed.activation == "relu"
 
 
+EXACT_LABELS = {
+    "numbers beyond floats": np.array([2**53, 2**53 + 1, 2**64 - 1], np.uint64),
+    "small numbers": np.array([-128, 0, 127], np.int8),
+    "long numbers": np.array([-(2**63), 0, 2**63 - 1]),
+    "bytes of one number": np.array([0, 128, 255], np.uint8),
+    "half floats": np.array([-2, 0, 2048], np.float16),
+    "floats": np.array([-(2.0**62), 0, 1]),
+    "text objects": np.array(["a", "b\0c", "ç 7"], object),
+    "text": np.array(["a", "b", "longer"]),
+    "wider text": np.array(["a", "b", "c"], "U20"),
+    "booleans": np.array([False, True, True]),
+}
+
+
+@pytest.mark.parametrize("kind", EXACT_LABELS)
+def test_safetensors_hold_the_labels_to_the_bit(kind, tmp_path):
+    """Labels come back from safetensors with the same values and the same dtype."""
+    pytest.importorskip("safetensors")
+    path = tmp_path / "weights.safetensors"
+    model = small().fit(X, EXACT_LABELS[kind][CHOSEN])
+    to_safetensors(model, path)
+    loaded = from_safetensors(path)
+    assert loaded.classes_.dtype == model.classes_.dtype
+    assert loaded.classes_.tolist() == model.classes_.tolist()
+    assert loaded.predict(X).tolist() == model.predict(X).tolist()
+
+
+@pytest.mark.parametrize("unit", ["datetime64[ns]", "datetime64[D]", "timedelta64[s]"])
+def test_labels_that_safetensors_cannot_hold_are_refused(unit, tmp_path):
+    """Labels that would come back as something else are refused before a file is touched."""
+    pytest.importorskip("safetensors")
+    path = tmp_path / "weights.safetensors"
+    path.write_text("mine")
+    model = small().fit(X, CHOSEN.astype(unit))
+    with pytest.raises(ValueError) as caught:
+        to_safetensors(model, path)
+    assert str(caught.value) == (
+        "to_safetensors: expected labels that are text, booleans or numbers, got labels of "
+        f"{unit}. Fit again with y.astype(str), or pickle the model."
+    )
+    assert path.read_text() == "mine"
+
+
+def test_safetensors_without_a_type_of_labels_are_read(tmp_path):
+    """Files that hold but a list of labels, of older versions or other hands, are read."""
+    safetensors = pytest.importorskip("safetensors.numpy")
+    path = tmp_path / "weights.safetensors"
+    model = small().fit(X, CHOSEN)
+    to_safetensors(model, path)
+    tensors = safetensors.load_file(path)
+    for classes in (["a", "b", "c"], [0, 1, 2**62], [False, True, 2]):
+        safetensors.save_file(tensors, path, {"classes": json.dumps(classes)})
+        assert from_safetensors(path).classes_.tolist() == classes
+
+
 def test_bad_safetensors_are_refused_by_one_sentence(tmp_path):
     """A foreign, cut or senseless file is a ModelFileError; a missing one stays what it is."""
     safetensors = pytest.importorskip("safetensors.numpy")
@@ -202,6 +297,18 @@ def test_bad_safetensors_are_refused_by_one_sentence(tmp_path):
     bad.append(safetensors.save(tensors, {"activation": "eval"}))
     bad.append(safetensors.save(tensors, {"classes": "[1, 2]"}))
     bad.append(safetensors.save(tensors, {"classes": "[["}))
+    bad.append(safetensors.save(tensors, {"classes": "[" * 10**5}))
+    ten, kinds = (
+        list(range(10)),
+        ["[", "[]", "{}", '{"dtype": "object8"}', '{"dtype": "int8", "x": 1}'],
+    )
+    for kind in kinds:
+        bad.append(safetensors.save(tensors, {"classes": json.dumps(ten), "classes_type": kind}))
+    for classes in ([2**64 - 1, *ten[1:]], [300, *ten[1:]], [None, *ten[1:]], ten[::-1], ten[:9]):
+        metadata = {"classes": json.dumps(classes), "classes_type": '{"dtype": "int8"}'}
+        bad.append(safetensors.save(tensors, metadata))
+    # A float would have to stand for what no integer type holds together with the others.
+    bad.append(safetensors.save(tensors, {"classes": json.dumps([*ten[:9], 2**64 - 1])}))
     for contents in bad:
         path.write_bytes(contents)
         with pytest.raises(

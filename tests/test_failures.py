@@ -25,7 +25,9 @@ from sklearn.model_selection import GridSearchCV
 from sk_mnist_mlp import MLPDigitClassifier
 from sk_mnist_mlp._network.spec import NetworkSpec
 from sk_mnist_mlp._training import memory as _memory
-from sk_mnist_mlp._training.plan import Seeds, TrainingPlan
+from sk_mnist_mlp._training.optimizers import optimizer_spec
+from sk_mnist_mlp._training.plan import TrainingPlan
+from sk_mnist_mlp._training.result import Seeds
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -107,13 +109,14 @@ def test_the_estimate_grows_with_everything_that_takes_memory(engine):
 
     def needed(width=1000, optimizer="sgd", dtype="float32", batch_size=128, n_rows=10**6):
         plan = TrainingPlan(
-            NetworkSpec(784, (width, width), 10, dtype=dtype),
-            optimizer,
-            0.001,
-            0.0,
-            batch_size,
-            1,
-            Seeds(0, 0, 0, 0, 0),
+            network=NetworkSpec(784, (width, width), 10, dtype=dtype),
+            optimizer=optimizer,
+            rule=optimizer_spec(optimizer, 0.001),
+            learning_rate=0.001,
+            batch_size=batch_size,
+            epochs=1,
+            planned_epochs=1,
+            seeds=Seeds(0, 0, 0, 0, 0),
         )
         return _memory.bytes_needed(plan, n_rows, engine)
 
@@ -183,7 +186,7 @@ def test_error_score_raise_stops_the_search(digits):
     )
     with (
         pytest.warns(ConvergenceWarning),
-        pytest.raises(ValueError, match="expected weights from a finite loss, got a loss of"),
+        pytest.raises(ValueError, match="got those of a training that diverged"),
     ):
         search.fit(*digits)
 

@@ -9,12 +9,14 @@ from sk_mnist_mlp._estimators.flattener import ImageFlattener, divisor_of
 from sk_mnist_mlp._estimators.recipes import RECIPES, make_digit_pipeline
 from sk_mnist_mlp._estimators.rules import is_real
 from sk_mnist_mlp._estimators.sklearn_compat import output_container, sample_weight_requests
+from sk_mnist_mlp._estimators.targets import check_labels
 
 __all__ = [
     "RECIPES",
     "ImageFlattener",
     "MLPDigitClassifier",
     "RandomDistortion",
+    "check_labels",
     "divisor_of",
     "is_real",
     "make_digit_pipeline",

@@ -25,6 +25,7 @@ from sk_mnist_mlp._estimators.rules import (
     check_sampling,
     check_table,
     clear_sentences,
+    warn_of_raw_pixels,
 )
 from sk_mnist_mlp._estimators.sample_weight import check_sample_weight
 from sk_mnist_mlp._estimators.sklearn_callbacks import EpochTasks
@@ -38,6 +39,7 @@ from sk_mnist_mlp._network import (
     Layer,
     Layers,
     build_network,
+    check_overflow,
     forward,
     log_softmax,
     most_probable,
@@ -53,6 +55,7 @@ from sk_mnist_mlp._training import (
     check_memory,
     choose_engine,
     identity_of,
+    start_tensorflow,
     train,
 )
 from sk_mnist_mlp.exceptions import InvalidParameterError
@@ -145,6 +148,10 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     Attributes
     ----------
+    best_loss_ : float or None
+        The lowest loss of an epoch; None where there is no history.
+    best_validation_score_ : float or None
+        The highest accuracy on the held-out rows; None without early stopping.
     classes_ : ndarray of shape (n_classes,)
         Labels, sorted.
     coefs_, intercepts_ : list of ndarray
@@ -154,8 +161,10 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, where X had them.
     history_ : dict of str to list of float
-        One value an epoch: ``loss``, ``accuracy`` (both in training, with dropout), and with
-        early stopping ``val_loss`` and ``val_accuracy``.
+        One value per epoch: ``loss``, ``accuracy`` (both in training, with dropout), and with
+        early stopping ``val_loss`` and ``val_accuracy``; NaN for epochs without it.
+    loss_ : float or None
+        The last epoch's loss; None where there is no history.
     loss_curve_ : list of float
         ``history_["loss"]``.
     model_ : keras.Sequential
@@ -164,6 +173,14 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Columns of X.
     n_iter_ : int
         Epochs behind the weights, those of earlier warm starts included.
+    n_layers_ : int
+        Layers, the input's and the output's included.
+    n_outputs_ : int
+        Outputs: the number of classes.
+    out_activation_ : str
+        ``"softmax"``.
+    validation_scores_ : list of float or None
+        ``history_["val_accuracy"]``; None without early stopping.
 
     See Also
     --------
@@ -280,6 +297,9 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         -----
         ConvergenceWarning
             If the loss stops being finite, which ends the training.
+        UserWarning
+            If ``X`` looks like raw pixels of 0 to 255, which an
+            :class:`~sk_mnist_mlp.ImageFlattener` would scale.
         """
         with self._unchanged_on_error():
             given = X, y, sample_weight
@@ -414,7 +434,10 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             X, y = validate_data(self, X, y, dtype="numeric", ensure_all_finite=False, reset=reset)
         X = check_finite(self._who, X, self.dtype)
         check_classification_targets(y)  # warns of labels that look like a regression's
-        return X, y, check_sample_weight(self._who, sample_weight, X.shape[0])
+        weights = check_sample_weight(self._who, sample_weight, X.shape[0])
+        if reset:
+            warn_of_raw_pixels(self._who, X, self.image_shape)
+        return X, y, weights
 
     def _check_known_classes(self, classes: ArrayLike | None) -> NDArray[Any]:
         known = getattr(self, "classes_", None)
@@ -484,6 +507,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         if name not in recorded:
             # Raises as Python would, or as the property does that led here.
             return super().__getattribute__(name)
+        start_tensorflow()
         setattr(self, name, recorded[name].build())
         return vars(self)[name]
 
@@ -536,7 +560,8 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             Entries of ``classes_``.
         """
         X = self._check_rows(X)
-        return self.classes_[most_probable(X, self._layers(), self._network.activation)]
+        winners = most_probable(self._who, X, self._layers(), self._network.activation)
+        return self.classes_[winners]
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Give each class's probability.
@@ -610,10 +635,13 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         X = self._check_rows(X)
         check_sampling(self._who, n_samples, random_state)
         seed = check_random_state(random_state).randint(2**31 - 1)
-        return sample_probabilities(X, self._network, self._layers(), int(n_samples), seed)
+        samples = sample_probabilities(X, self._network, self._layers(), int(n_samples), seed)
+        check_overflow(self._who, samples.max(axis=0))
+        return samples
 
     def _logits(self, X: Any) -> NDArray[Any]:
-        return forward(self._check_rows(X), self._layers(), self._network.activation)
+        logits = forward(self._check_rows(X), self._layers(), self._network.activation)
+        return check_overflow(self._who, logits)
 
     def _layers(self) -> Layers:
         return tuple(map(Layer, self.coefs_, self.intercepts_))
@@ -635,6 +663,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         """The network as a ``keras.Sequential`` with softmax output; imports Keras."""
         check_is_fitted(self, "coefs_", msg=_NOT_FITTED)
         if "_keras_model" not in vars(self):
+            start_tensorflow()
             self._keras_model = build_network(self._network, self._layers())
         return self._keras_model
 

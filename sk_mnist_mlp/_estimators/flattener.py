@@ -20,7 +20,7 @@ from sk_mnist_mlp._estimators.sklearn_compat import (
 )
 
 # Integers that stay below this share of their type's range are most likely 8-bit pixels in a wider
-# type: 255 / 32767, the share of 8-bit pixels in int16, is just below it.
+# dtype: 255 / 32767, the share of 8-bit pixels in int16, is just below it.
 _DARK = 1 / 128
 
 
@@ -131,7 +131,16 @@ class ImageFlattener(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         self.n_features_in_ = math.prod(images.shape[1:])
         self.image_shape_ = _image_shape(images)
         self.image_dtype_ = images.dtype
+        self._fitted_on_rows = images.ndim == 2
         return self
+
+    @property
+    def _input_shape(self) -> tuple[int, ...]:
+        """Shape of one sample as `fit` saw it, where `image_shape_` may be a guess."""
+        # Models pickled before this was kept do not tell.
+        if getattr(self, "_fitted_on_rows", False):
+            return (self.n_features_in_,)
+        return self.image_shape_
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Flatten and scale the images.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sk_mnist_mlp._estimators.distortion import augmentation_plan
-from sk_mnist_mlp._estimators.sample_weight import combine_weights, scale_weights
+from sk_mnist_mlp._estimators.sample_weight import combine_weights
 from sk_mnist_mlp._estimators.targets import encode_labels, shown
 from sk_mnist_mlp._network import NetworkSpec
 from sk_mnist_mlp._training import (
@@ -203,9 +203,9 @@ def make_data(
         would lack a class.
     """
     labels = encode_labels(who, y, classes, sample_weight)
-    weights = combine_weights(who, labels, classes, sample_weight, parameters["class_weight"])
-    if weights is not None:
-        weights = scale_weights(weights, parameters["dtype"])
+    weights = combine_weights(
+        who, labels, classes, sample_weight, parameters["class_weight"], parameters["dtype"]
+    )
     rows = np.arange(len(labels)) if weights is None else np.flatnonzero(weights)
     held_out = rows[:0]
     if plan.early_stopping is not None:
@@ -220,12 +220,13 @@ def make_data(
 def _check_holdout(
     who: str, labels: NDArray[np.int32], classes: NDArray[Any], fraction: float
 ) -> None:
-    counts = np.bincount(labels, minlength=len(classes))
+    # A class without a row that counts, be it known from elsewhere, has none to hold out either.
+    present, counts = np.unique(labels, return_counts=True)
     n_held_out = int(np.ceil(fraction * len(labels)))
-    if n_held_out < len(classes):
+    if n_held_out < len(present):
         raise ValueError(
             f"{who}: expected validation_fraction to hold out a row of each of "
-            f"{len(classes)} classes, got {fraction}, which holds out "
+            f"{len(present)} classes, got {fraction}, which holds out "
             f"{n_held_out} of {len(labels)} rows. Use a larger fraction or "
             "early_stopping=False."
         )
@@ -234,7 +235,7 @@ def _check_holdout(
         scarce = left.argmin()
         raise ValueError(
             f"{who}: expected a row of each class to train on beside those held out, got "
-            f"{counts[scarce]} of class {shown(classes[[scarce]])[1:-1]} with "
+            f"{counts[scarce]} of class {shown(classes[present[[scarce]]])[1:-1]} with "
             f"validation_fraction={fraction}. Give more rows, use a smaller "
             "fraction or early_stopping=False."
         )

@@ -6,9 +6,13 @@ Every sentence reads ``Who: expected what, got what. How to fix it.``
 from __future__ import annotations
 
 import contextlib
+import inspect
+import math
 import numbers
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +35,7 @@ __all__ = [
     "is_integer",
     "is_real",
     "parameter_error",
+    "warn_of_raw_pixels",
 ]
 
 
@@ -104,13 +109,19 @@ def _is_class_weight(value: Any) -> bool:
     )
 
 
+def _import_keras() -> Any:
+    start_tensorflow()  # quietly
+    import keras
+
+    return keras
+
+
 def _is_optimizer(value: Any) -> bool:
     if isinstance(value, str) and value.lower() in OPTIMIZERS:
         return True
     if value is None or isinstance(value, (numbers.Number, Mapping)):
         return False
-    start_tensorflow()
-    import keras
+    keras = _import_keras()
 
     if isinstance(value, str):
         try:
@@ -118,7 +129,7 @@ def _is_optimizer(value: Any) -> bool:
         except (TypeError, ValueError):  # the former for wrappers of other optimizers
             return False
         return True
-    return isinstance(value, keras.optimizers.Optimizer) and not _excludes_in_vain(value)
+    return isinstance(value, keras.optimizers.Optimizer)
 
 
 def _excludes_in_vain(optimizer: Any) -> bool:
@@ -139,7 +150,7 @@ def _is_callbacks(value: Any) -> bool:
         return True
     if isinstance(value, (str, numbers.Number)):
         return False
-    import keras
+    keras = _import_keras()
 
     if not isinstance(value, (list, tuple)):
         return isinstance(value, keras.callbacks.Callback)
@@ -151,7 +162,7 @@ def _is_schedule(value: Any) -> bool:
         return value is None or value in SCHEDULES
     if isinstance(value, (numbers.Number, Sequence, Mapping)):
         return False
-    import keras
+    keras = _import_keras()
 
     return isinstance(value, keras.optimizers.schedules.LearningRateSchedule)
 
@@ -206,8 +217,7 @@ CLASSIFIER_RULES: dict[str, Rule] = {
     ),
     "optimizer": Rule(
         _is_optimizer,
-        "the name of a Keras optimizer or an instance of one (exclude_from_weight_decay takes "
-        "var_names, on one of Keras's own classes)",
+        "the name of a Keras optimizer or an instance of one",
         'Use "adam", "adamw", "sgd", "rmsprop" or keras.optimizers.SGD(0.1, momentum=0.9).',
     ),
     "learning_rate": Rule(_positive, "a number above 0", "The tutorial's Adam uses 0.001."),
@@ -282,6 +292,12 @@ def check_parameters(who: str, parameters: Mapping[str, Any]) -> None:
     for name, rule in CLASSIFIER_RULES.items():
         if not rule.holds(parameters[name]):
             raise parameter_error(who, name, parameters[name], rule)
+    if _excludes_in_vain(parameters["optimizer"]):
+        raise InvalidParameterError(
+            f"{who}: expected exclude_from_weight_decay with var_names, on one of Keras's own "
+            "optimizers, got what copies of the optimizer cannot carry. Name the variables: "
+            'exclude_from_weight_decay(var_names=["bias"]).'
+        )
 
 
 def check_sampling(who: str, n_samples: Any, random_state: Any) -> None:
@@ -474,3 +490,54 @@ def _refuse_value(who: str, value: Any, where: str, dtype: Any) -> None:
         f"{who}: expected X of finite numbers, got {shown} {where}. Fill or drop such values "
         "first, for example with sklearn.impute.SimpleImputer."
     )
+
+
+_FEWEST_PIXELS = 64  # of an 8 x 8 image; smaller tables of whole numbers are anything
+_DARKEST_WHITE = 100  # sklearn.datasets.load_digits ends at 16, and needs no warning
+
+
+def warn_of_raw_pixels(who: str, X: NDArray[Any], image_shape: Sequence[int] | None) -> None:
+    """Warn of rows that look like images of 0 to 255, which train badly.
+
+    Some hundred rows tell: they must be whole numbers from 0 on, with some above 100 and none
+    above 255 or, of uint16, above 65,535, in as many columns as an image has pixels.
+
+    Parameters
+    ----------
+    who : str
+        For the sentence.
+    X : ndarray of shape (n_rows, n_columns)
+        As :func:`check_finite` returns it.
+    image_shape : tuple of int or None
+        What the user says of the images.
+    """
+    n_columns = X.shape[1]
+    sides = (math.isqrt(n_columns), math.isqrt(n_columns // 3))
+    is_image = image_shape is not None or n_columns in (sides[0] ** 2, 3 * sides[1] ** 2)
+    if n_columns < _FEWEST_PIXELS or not (is_image or X.dtype == np.uint8) or X.dtype == bool:
+        return
+    sample = X[:: len(X) // 500 + 1]
+    low, high = sample.min(), sample.max()
+    most = 65535 if X.dtype == np.uint16 else 255
+    if low < 0 or not _DARKEST_WHITE < high <= most or (sample % 1).any():
+        return
+    fits_auto = X.dtype == np.uint8 or high > 255  # what scale="auto" would divide by is right
+    warnings.warn(
+        f"{who}: expected X in about [0, 1], got whole numbers up to {int(high)} that look like "
+        "raw pixels, with which it learns badly. Put an ImageFlattener before it: "
+        f"make_pipeline(ImageFlattener({'' if fits_auto else 'scale=255'}), {who}()).",
+        UserWarning,
+        stacklevel=_user_level(),
+    )
+
+
+def _user_level() -> int:
+    """``stacklevel`` of the line outside this package and scikit-learn that led to the caller."""
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and _package_of(frame) in ("sk_mnist_mlp", "sklearn", "joblib"):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def _package_of(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]

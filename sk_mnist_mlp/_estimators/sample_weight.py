@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sk_mnist_mlp._estimators.targets import shown
 
-__all__ = ["check_sample_weight", "combine_weights", "scale_weights"]
+__all__ = ["check_sample_weight", "combine_weights"]
 
 
 def check_sample_weight(
@@ -54,7 +54,10 @@ def _as_weights(who: str, sample_weight: ArrayLike) -> NDArray[np.float64]:
     try:
         weights = np.asarray(sample_weight)
         if weights.dtype.kind in "biufO":
-            return weights.astype(np.float64)
+            with np.errstate(over="ignore"):  # what float64 cannot hold is refused as infinite
+                return weights.astype(np.float64)
+    except OverflowError:  # whole numbers beyond every float
+        return np.array(np.inf)
     except (TypeError, ValueError):  # ragged, or objects that are no numbers
         pass
     kind = type(sample_weight).__name__
@@ -70,8 +73,13 @@ def combine_weights(
     classes: NDArray[Any],
     sample_weight: NDArray[np.float64] | None,
     class_weight: Mapping[Any, float] | str | None,
+    dtype: str,
 ) -> NDArray[np.float64] | None:
-    """One weight a row out of sample and class weights; None where all are one.
+    """One weight a row out of sample and class weights, the largest below one; None for all alike.
+
+    The loss divides by their sum, so only their ratios count. Mantissas and powers of two are
+    kept apart until the largest product is known: finite weights of any size neither overflow nor
+    vanish on the way, and a power of two changes no ratio by as much as a bit.
 
     Parameters
     ----------
@@ -86,27 +94,64 @@ def combine_weights(
     class_weight : mapping, "balanced" or None
         Label to weight; labels not named weigh one. ``"balanced"`` is ``n / (n_classes * n_k)``
         with weighted counts.
+    dtype : {"float32", "float64"}
+        Of the arithmetic. What is too small for it counts as zero, lest a batch of such rows
+        alone divide by zero.
 
     Raises
     ------
     ValueError
         If a mapping names a label that is not among the classes while one of the classes is not
         named, or leaves no row with weight.
+
+    Examples
+    --------
+    >>> rows = np.array([0, 1, 1], np.int32), np.array(["a", "b"]), np.array([1e300, 3e300, 1.0])
+    >>> combine_weights("fit", *rows, None, "float32").round(3)
+    array([0.187, 0.56 , 0.   ])
+    >>> combine_weights("fit", *rows, {"a": 1e300, "b": 0}, "float32").round(3)
+    array([0.557, 0.   , 0.   ])
     """
-    if class_weight is None:
-        return sample_weight
-    if isinstance(class_weight, str):
-        counts = np.bincount(labels, sample_weight, minlength=len(classes))
-        factors = counts.sum() / (len(classes) * np.maximum(counts, np.finfo(float).tiny))
-    else:
-        factors = _factors(who, classes, class_weight)
-    weights = factors[labels] if sample_weight is None else factors[labels] * sample_weight
-    if not weights.any():
-        raise ValueError(
-            f"{who}: expected class_weight to leave some row with a weight above 0, got "
-            f"{class_weight!r}. Raise a weight."
-        )
-    return weights
+    if sample_weight is None and class_weight is None:
+        return None
+    weights = np.ones(len(labels)) if sample_weight is None else sample_weight
+    mantissas, powers = np.frexp(weights)
+    if class_weight is not None:
+        if isinstance(class_weight, str):
+            factors, of_factors = _balance(mantissas, powers, labels, len(classes))
+        else:
+            factors, of_factors = np.frexp(_factors(who, classes, class_weight))
+        mantissas, carried = np.frexp(mantissas * factors[labels])
+        powers = powers + carried + of_factors[labels]
+        if not mantissas.any():
+            raise ValueError(
+                f"{who}: expected class_weight to leave some row with a weight above 0, got "
+                f"{class_weight!r}. Raise a weight."
+            )
+    with np.errstate(under="ignore"):
+        scaled = np.ldexp(mantissas, powers - powers[mantissas > 0].max())
+    return np.where(scaled < np.finfo(dtype).tiny, 0.0, scaled)
+
+
+def _balance(
+    mantissas: NDArray[np.float64],
+    powers: NDArray[np.int32],
+    labels: NDArray[np.int32],
+    n_classes: int,
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Factor of each class that makes all weigh alike, as a number and a power of two.
+
+    A class whose rows weigh nothing gets a factor too, since there is no row that it could weigh.
+    """
+    top: NDArray[np.int32] = np.full(n_classes, np.iinfo(np.int32).min, np.int32)
+    counted = mantissas > 0
+    np.maximum.at(top, labels[counted], powers[counted])
+    top = np.where(top == np.iinfo(np.int32).min, 0, top)
+    with np.errstate(under="ignore"):
+        shares = np.ldexp(mantissas, powers - top[labels])
+        counts = np.bincount(labels, shares, minlength=n_classes)
+        total = np.ldexp(counts, top - top[counts > 0].max()).sum()
+    return total / (n_classes * np.where(counts > 0, counts, 1.0)), -top
 
 
 def _factors(
@@ -131,27 +176,3 @@ def _factors(
 def _plain(label: Any) -> Any:
     """Return a label as Python's own, however it was made."""
     return label.item() if isinstance(label, np.generic) else label
-
-
-def scale_weights(weights: NDArray[np.float64], dtype: str) -> NDArray[np.float64]:
-    """Bring weights of any size into the range of ``dtype``, the largest below one.
-
-    The loss divides by their sum, so only their ratios count, and a power of two changes no ratio
-    by as much as a bit. What is then too small for ``dtype`` counts as zero, lest a batch of such
-    rows alone divide by zero.
-
-    Parameters
-    ----------
-    weights : ndarray of shape (n_samples,)
-        0 or more, some above.
-    dtype : {"float32", "float64"}
-        Of the arithmetic.
-
-    Examples
-    --------
-    >>> scale_weights(np.array([1e300, 3e300, 1.0]), "float32").round(3)
-    array([0.187, 0.56 , 0.   ])
-    """
-    _, exponent = np.frexp(weights.max())
-    scaled = np.ldexp(weights, -exponent)
-    return np.where(scaled < np.finfo(dtype).tiny, 0.0, scaled)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.multiclass import type_of_target
 
 __all__ = [
     "check_classes",
@@ -39,9 +40,10 @@ def check_labels(who: str, y: Any, n_samples: int | None = None, name: str = "y"
     Raises
     ------
     TypeError
-        For sparse or bytes labels.
+        For sparse or bytes labels, and NumPy's StringDType.
     ValueError
-        For no labels, of another shape, with gaps, fractional, or of several kinds.
+        For no labels, of another shape, with gaps, fractional, of several kinds, or of a kind that
+        scikit-learn's scores do not take.
     """
     labels = _as_labels(who, y, name)
     if labels.ndim != 1 and not (labels.ndim == 2 and labels.shape[1] == 1):
@@ -54,11 +56,11 @@ def check_labels(who: str, y: Any, n_samples: int | None = None, name: str = "y"
             f"{who}: expected a label for each of {n_samples} rows, got {len(labels)} labels. "
             f"Give X and {name} of one length."
         )
-    _refuse_gaps(who, labels.ravel(), name)
+    _refuse_gaps(who, y, labels.ravel(), name)
     if labels.dtype.kind == "O":
-        return _of_one_kind(who, labels, name)
+        return _of_one_kind(who, y, labels, name)
     _refuse_fractions(who, labels.ravel(), name)
-    return labels
+    return labels.astype(labels.dtype.newbyteorder("="), copy=False)
 
 
 def _as_labels(who: str, y: Any, name: str) -> NDArray[Any]:
@@ -86,6 +88,11 @@ def _as_labels(who: str, y: Any, name: str) -> NDArray[Any]:
             f"{who}: expected {name} of labels that are text or numbers, got bytes. Decode them "
             f"with np.char.decode({name})."
         )
+    if labels.dtype.kind == "T":
+        raise TypeError(
+            f"{who}: expected {name} of labels that scikit-learn's scores take, got NumPy's "
+            f"{labels.dtype}. Convert them with {name}.astype(str)."
+        )
     if labels.dtype.kind in "cV":
         raise ValueError(
             f"{who}: expected {name} of labels, got dtype {labels.dtype}. Use whole numbers or "
@@ -94,18 +101,20 @@ def _as_labels(who: str, y: Any, name: str) -> NDArray[Any]:
     return labels
 
 
-def _refuse_gaps(who: str, labels: NDArray[Any], name: str) -> None:
-    gaps: Any = np.zeros(len(labels), bool)
+def _refuse_gaps(who: str, y: Any, labels: NDArray[Any], name: str) -> None:
+    gaps: Any = y.mask.ravel() if isinstance(y, np.ma.MaskedArray) else False
     if labels.dtype.kind == "f":
-        gaps = ~np.isfinite(labels)
-    elif labels.dtype.kind == "M":
-        gaps = np.isnat(labels)
+        gaps = gaps | ~np.isfinite(labels)
+    elif labels.dtype.kind in "mM":
+        gaps = gaps | np.isnat(labels)
     elif labels.dtype.kind == "O":
-        gaps = np.fromiter((_is_missing(label) for label in labels), bool, len(labels))
-    if gaps.any():
-        row = int(gaps.argmax())
+        missing = (_is_missing(label) for label in labels)
+        gaps = gaps | np.fromiter(missing, bool, len(labels))
+    if np.any(gaps):
+        row = int(np.argmax(gaps))
+        got = "a masked one" if isinstance(y, np.ma.MaskedArray) else labels[row]
         raise ValueError(
-            f"{who}: expected a label in every row of {name}, got {labels[row]} in row {row}. "
+            f"{who}: expected a label in every row of {name}, got {got} in row {row}. "
             "Drop rows without a label first."
         )
 
@@ -116,12 +125,12 @@ def _is_missing(label: Any) -> bool:
     return isinstance(label, float) and not np.isfinite(label)
 
 
-def _of_one_kind(who: str, labels: NDArray[Any], name: str) -> NDArray[Any]:
-    """Objects as they are if all are text, as numbers if all are numbers."""
+def _of_one_kind(who: str, y: Any, labels: NDArray[Any], name: str) -> NDArray[Any]:
+    """Objects as they are if all are text, as numbers if scikit-learn too takes them as such."""
     if all(isinstance(label, str) for label in labels.flat):
         return labels
     numbers = np.array(labels.tolist()) if _are_numbers(labels) else labels
-    if numbers.dtype.kind == "O":
+    if numbers.dtype.kind not in "biuf":
         kinds = sorted({type(label).__name__ for label in labels.flat})
         raise ValueError(
             f"{who}: expected {name} of labels of one kind, numbers or text, got "
@@ -129,6 +138,14 @@ def _of_one_kind(who: str, labels: NDArray[Any], name: str) -> NDArray[Any]:
             f"{name}.astype(str)."
         )
     _refuse_fractions(who, numbers.ravel(), name)
+    # Columns of pandas that may hold gaps become objects in some versions, and are taken.
+    if type_of_target(y) == "unknown":
+        words = {"b": "bool", "f": "float"}.get(numbers.dtype.kind, "int")
+        raise ValueError(
+            f"{who}: expected {name} of labels that scikit-learn's scores take, got "
+            f"{type(labels.flat[0]).__name__} in an array of objects (Unknown label type: "
+            f"unknown). Convert them with np.asarray({name}, dtype={words})."
+        )
     return numbers
 
 
@@ -148,6 +165,14 @@ def _refuse_fractions(who: str, labels: NDArray[Any], name: str) -> None:
             f"{who}: expected {name} of labels, got fractional numbers such as "
             f"{labels[fractions][0]:g} (Unknown label type: continuous). Bin them into classes, "
             "for example with np.digitize, or use a regressor."
+        )
+    # Among them lists of whole numbers that only a float can hold.
+    beyond = np.abs(labels) >= np.float64(2**63)
+    if beyond.any():
+        raise ValueError(
+            f"{who}: expected {name} of whole numbers that int64 or uint64 holds, got floats such "
+            f"as {labels[beyond][0]:g} (Unknown label type: continuous). Use smaller numbers or "
+            "strings."
         )
 
 
@@ -204,9 +229,12 @@ def encode_labels(
     ValueError
         If a row that counts has a label that is not among them.
     """
+    # int64 and uint64 would meet as floats, which round them; what a cast changes is unseen.
+    are_whole = classes.dtype.kind in "iu" and y.dtype.kind in "iu"
+    own = y.astype(classes.dtype) if are_whole else y
     try:
-        places = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
-        unseen = classes[places] != y
+        places = np.minimum(np.searchsorted(classes, own), len(classes) - 1)
+        unseen = (classes[places] != own) | (own != y)
     except TypeError:  # text and numbers have no order
         places, unseen = np.zeros(len(y), np.intp), np.ones(len(y), bool)
     if sample_weight is not None:

@@ -42,7 +42,7 @@ def sample_probabilities(
     Returns
     -------
     probabilities : ndarray of shape (n_samples, n_rows, n_classes)
-        Each ``[s, i]`` sums to one.
+        Each ``[s, i]`` sums to one, or is NaN where the network overflows.
 
     References
     ----------
@@ -56,17 +56,20 @@ def sample_probabilities(
     n_hidden = len(network.hidden_units)
 
     def dropped(hidden: NDArray[Any], key: NDArray[np.uint32]) -> NDArray[Any]:
-        return hidden * dropout_scale(xp, key[None], hidden.shape, threshold, scale)[0]
+        shape = len(hidden), hidden.shape[1]
+        return hidden * dropout_scale(xp, key[None], shape, threshold, scale)[0]
 
     answers = np.empty((n_samples, len(X), network.n_classes))
     blocks = row_blocks(len(X), max(network.layer_widths), answers.itemsize)
-    for number, rows in enumerate(blocks):
-        first = value(xp, np.asarray(X[rows], np.float64) @ first_layer.kernel + first_layer.bias)
-        keys = step_keys(seed, number * n_samples, n_samples, n_hidden)
-        for sample in range(n_samples):
-            hidden = dropped(first, keys[sample, 0])
-            for depth, layer in enumerate(middle, start=1):
-                hidden = value(xp, hidden @ layer.kernel + layer.bias)
-                hidden = dropped(hidden, keys[sample, depth])
-            answers[sample, rows] = softmax(hidden @ last.kernel + last.bias)
+    with np.errstate(all="ignore"):  # what overflows is NaN in the end
+        for number, rows in enumerate(blocks):
+            block = np.asarray(X[rows], np.float64)
+            first = value(xp, block @ first_layer.kernel + first_layer.bias)
+            keys = step_keys(seed, number * n_samples, n_samples, n_hidden)
+            for sample in range(n_samples):
+                hidden = dropped(first, keys[sample, 0])
+                for depth, layer in enumerate(middle, start=1):
+                    hidden = value(xp, hidden @ layer.kernel + layer.bias)
+                    hidden = dropped(hidden, keys[sample, depth])
+                answers[sample, rows] = softmax(hidden @ last.kernel + last.bias)
     return answers

@@ -38,7 +38,8 @@ def stratified_holdout(
     n_classes : int
         Number of classes.
     fraction : float
-        Share of each class to hold out, rounded to the nearest row, one row at least.
+        Share of each class to hold out, rounded to the nearest row, one row at least of a class
+        that has any.
     seed : int
         Which rows.
 

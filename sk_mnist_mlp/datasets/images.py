@@ -168,7 +168,7 @@ def _brightness(picture: Image.Image) -> NDArray[np.float32]:
         return (values - values.min()) * np.float32(255.0 / span if span else 0.0)
     if "A" not in picture.getbands() and "transparency" not in picture.info:
         return np.asarray(picture.convert("L"), np.float32)
-    pixels = np.asarray(picture.convert("LA"), np.float32)
+    pixels: NDArray[np.float32] = np.asarray(picture.convert("LA"), np.float32)
     grey, alpha = pixels[..., 0], pixels[..., 1] / 255.0
     # What shows is the opaque part, so the paper behind it is the opposite of that.
     paper = 255.0 if np.average(grey, weights=alpha + 1e-6) < 128 else 0.0

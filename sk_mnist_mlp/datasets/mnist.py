@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
-from numpy.lib import format as npy_format
+from numpy.lib import format as numpy_format
 from numpy.typing import NDArray
 
 from sk_mnist_mlp.datasets.idx import open_file, read_at_most, read_idx
@@ -22,6 +22,7 @@ from sk_mnist_mlp.exceptions import DataFileError
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
+npy_format: Any = numpy_format  # untyped in the stubs of older NumPy
 _WHO = "load_mnist"
 _IMAGE_SHAPE = (28, 28)
 _SHIPPED_FOLDER = Path(__file__).parent / "data"

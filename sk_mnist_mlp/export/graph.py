@@ -121,16 +121,39 @@ def add_classifier(
 
 
 def onnx_labels(classes: NDArray[Any]) -> NDArray[Any]:
-    """Class labels in a type that ONNX has: bool, int64, float64 or string."""
-    if classes.dtype.kind in "iu":
-        if classes.dtype.kind == "u" and int(classes[-1]) > np.iinfo(np.int64).max:
-            raise ValueError(
-                f"to_onnx: expected whole-number labels that int64 can hold, got {classes[-1]}. "
-                "Use smaller numbers or strings."
-            )
-        return classes.astype(np.int64)
-    if classes.dtype.kind in "bf":
-        return classes.astype(np.float64) if classes.dtype.kind == "f" else classes
-    if all(isinstance(value, str) for value in classes.tolist()):
-        return np.array(classes.tolist(), dtype=object)
-    return onnx_labels(np.array(classes.tolist()))
+    """Class labels in a type that ONNX has, each of them exactly: bool, int64, float64 or string.
+
+    Raises
+    ------
+    ValueError
+    """
+    values = classes.tolist()
+    if all(isinstance(value, str) for value in values):
+        return np.array(values, dtype=object)
+    if classes.dtype.kind == "O":  # of numbers, in models of older versions
+        classes = np.array(values)
+    wanted = {"b": np.bool_, "i": np.int64, "u": np.int64, "f": np.float64}.get(classes.dtype.kind)
+    labels = classes if wanted is None else classes.astype(wanted)
+    if wanted is None or not (labels == classes).all():
+        raise ValueError(
+            "to_onnx: expected labels that are text, booleans or numbers that int64 or float64 can "
+            f"hold, got {classes.dtype} such as {classes[-1]}. Use smaller numbers or strings."
+        )
+    return labels
+
+
+def onnx_pixels(dtype: Any) -> np.dtype[Any]:
+    """The dtype of images as a graph's input.
+
+    Raises
+    ------
+    ValueError
+        If ONNX has no such type.
+    """
+    dtype = np.dtype(dtype)
+    if dtype.kind == "f" and dtype.itemsize > 8:
+        raise ValueError(
+            f"to_onnx: expected pixels of a type that ONNX has, got {dtype}. Fit again on "
+            "X.astype(float)."
+        )
+    return dtype.newbyteorder("=")

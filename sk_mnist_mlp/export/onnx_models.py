@@ -6,9 +6,16 @@ from typing import Any
 
 import numpy as np
 
-import sk_mnist_mlp
+from sk_mnist_mlp import __version__
 from sk_mnist_mlp.export.extras import require
-from sk_mnist_mlp.export.graph import OPSET, Graph, add_classifier, add_flattener, onnx_labels
+from sk_mnist_mlp.export.graph import (
+    OPSET,
+    Graph,
+    add_classifier,
+    add_flattener,
+    onnx_labels,
+    onnx_pixels,
+)
 from sk_mnist_mlp.export.models import check_model, split_model
 
 __all__ = ["to_onnx"]
@@ -32,9 +39,10 @@ def to_onnx(estimator: Any) -> Any:
     model : onnx.ModelProto
         Write it by ``onnx.save(model, path)``, or hand ``model.SerializeToString()`` to a runtime.
         Its input is ``images``, of the shape and dtype seen in fit with any number of images in
-        front (``uint8`` of shape (n, 28, 28) for MNIST), or, of a bare classifier, ``rows``,
-        float32 of shape (n, n_features). Its outputs are ``label`` of shape (n,), int64, bool,
-        double or string, and ``probabilities``, float32 of shape (n, n_classes).
+        front (``uint8`` of shape (n, 28, 28) for MNIST, or (n, 784) where fit saw flat rows), or,
+        of a bare classifier, ``rows``, float32 of shape (n, n_features). Its outputs are ``label``
+        of shape (n,), int64, bool, double or string, and ``probabilities``, float32 of shape
+        (n, n_classes).
 
     Raises
     ------
@@ -42,6 +50,8 @@ def to_onnx(estimator: Any) -> Any:
         If ``onnx`` is not installed.
     TypeError, sklearn.exceptions.NotFittedError
         If ``estimator`` is something else or not fitted.
+    ValueError
+        If its labels or pixels are of a type that ONNX does not have, such as dates.
 
     Examples
     --------
@@ -61,8 +71,8 @@ def to_onnx(estimator: Any) -> Any:
     source, dtype = "rows", np.dtype(np.float32)
     shape: tuple[int, ...] = (classifier.n_features_in_,)
     if flatteners:
-        source, shape = "images", flatteners[0].image_shape_
-        dtype = np.dtype(flatteners[0].image_dtype_)
+        source, shape = "images", flatteners[0]._input_shape
+        dtype = onnx_pixels(flatteners[0].image_dtype_)
     value, value_dtype = source, dtype
     for flattener in flatteners:
         value = add_flattener(graph, flattener, value, value_dtype)
@@ -87,7 +97,7 @@ def to_onnx(estimator: Any) -> Any:
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=_IR_VERSION,
         producer_name="sk_mnist_mlp",
-        producer_version=sk_mnist_mlp.__version__,
+        producer_version=__version__,
     )
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from sk_mnist_mlp._network import ACTIVATIONS, as_layers
-from sk_mnist_mlp._storage import replacing
+from sk_mnist_mlp._storage import Fields, replacing
 from sk_mnist_mlp.exceptions import ModelFileError
 from sk_mnist_mlp.export.extras import require
 from sk_mnist_mlp.export.models import check_chain, check_model, fitted_classifier
+from sk_mnist_mlp.persistence.values import NotPlainError, decode_labels, encode_labels
 
 __all__ = ["from_safetensors", "to_safetensors"]
 
@@ -25,8 +26,9 @@ def to_safetensors(estimator: Any, path: str | os.PathLike[str]) -> None:
     """Write a classifier's weights, and nothing else that it knows, as safetensors.
 
     Needs the extra ``safetensors``. The tensors are ``coefs_0`` of shape (n_features, width),
-    ``intercepts_0`` of shape (width,) and so on; the metadata name the ``activation`` and, where
-    they are strings or numbers, the ``classes`` as JSON. An older file is replaced whole.
+    ``intercepts_0`` of shape (width,) and so on; the metadata name the ``activation``, the
+    ``classes`` as a JSON list, and in ``classes_type`` their dtype. An older file is replaced
+    whole.
 
     Parameters
     ----------
@@ -41,6 +43,8 @@ def to_safetensors(estimator: Any, path: str | os.PathLike[str]) -> None:
         If ``safetensors`` is not installed.
     TypeError, sklearn.exceptions.NotFittedError
         If ``estimator`` is something else or not fitted.
+    ValueError
+        If its labels are neither text nor booleans nor numbers.
     OSError
         If the file cannot be written.
 
@@ -50,6 +54,13 @@ def to_safetensors(estimator: Any, path: str | os.PathLike[str]) -> None:
     """
     check_model("to_safetensors", estimator, pipelines=False)
     numpy_format = require("safetensors.numpy", extra="safetensors", who="to_safetensors")
+    try:
+        labels = encode_labels(estimator.classes_)
+    except NotPlainError as error:
+        raise ValueError(
+            f"to_safetensors: expected labels that are text, booleans or numbers, got {error}. "
+            "Fit again with y.astype(str), or pickle the model."
+        ) from None
     pairs = zip(estimator.coefs_, estimator.intercepts_, strict=True)
     tensors = {}
     for depth, (kernel, bias) in enumerate(pairs):
@@ -57,7 +68,8 @@ def to_safetensors(estimator: Any, path: str | os.PathLike[str]) -> None:
         tensors[f"intercepts_{depth}"] = np.ascontiguousarray(bias)
     metadata = {
         "activation": estimator._network.activation,
-        "classes": json.dumps(estimator.classes_.tolist()),
+        "classes": json.dumps(labels.pop("values")),
+        "classes_type": json.dumps(labels),
     }
     with replacing(path, who="to_safetensors") as file:
         file.write(numpy_format.save(tensors, metadata))
@@ -134,10 +146,23 @@ def from_safetensors(
         if activation not in ACTIVATIONS:
             raise ValueError(f"its activation is {activation!r}")
         if classes is None and "classes" in metadata:
-            classes = json.loads(metadata["classes"])
+            classes = _read_classes(metadata, len(layers[-1].bias))
         return fitted_classifier("from_safetensors", layers, activation, classes, {})
-    except (safetensors.SafetensorError, TypeError, ValueError) as error:
+    except (safetensors.SafetensorError, RecursionError, TypeError, ValueError) as error:
         raise ModelFileError(
             f"from_safetensors: expected {str(path)!r} to hold the weights of a multilayer "
             f"perceptron, got a file where that fails ({error}). Write it by to_safetensors."
         ) from error
+
+
+def _read_classes(metadata: dict[str, str], n_classes: int) -> ArrayLike:
+    values = json.loads(metadata["classes"])
+    if "classes_type" not in metadata:  # by versions or programs that keep no dtype
+        return values
+
+    def refuse(expected: str, got: str) -> NoReturn:
+        raise ValueError(f"expected {expected}, got {got}")
+
+    record = Fields(json.loads(metadata["classes_type"]), "classes_type", refuse)
+    known = {name: record.take(name) for name in record.names()}
+    return decode_labels(Fields(known | {"values": values}, "classes", refuse), n_classes)

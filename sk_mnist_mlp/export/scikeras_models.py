@@ -36,7 +36,21 @@ def from_scikeras(classifier: Any) -> Any:
 
     See Also
     --------
-    from_keras : For a Keras model, and an example.
+    from_keras : The same for a Keras model.
+
+    Examples
+    --------
+    >>> import keras
+    >>> from scikeras.wrappers import KerasClassifier
+    >>> from sklearn.datasets import load_digits
+    >>> from sk_mnist_mlp.export import from_scikeras
+    >>> X, y = load_digits(return_X_y=True)
+    >>> layers = [keras.layers.Dense(16, "relu"), keras.layers.Dense(10, "softmax")]
+    >>> network = keras.Sequential([keras.Input((64,)), *layers])
+    >>> wrapper = KerasClassifier(network, loss="sparse_categorical_crossentropy", verbose=0)
+    >>> ours = from_scikeras(wrapper.fit(X / 16, y))
+    >>> bool((ours.predict(X / 16) == wrapper.predict(X / 16)).all())
+    True
     """
     from scikeras.wrappers import KerasClassifier
     from sklearn.exceptions import NotFittedError

@@ -183,7 +183,7 @@ class SearchResultsDisplay:
     def _draw_heat_map(self, plt: Any, cmap: str, values_format: str, colorbar: bool) -> None:
         ax = self.ax_
         means, stds = self.split_scores.mean(-1), self.split_scores.std(-1)
-        self.im_ = ax.imshow(np.ma.masked_invalid(means), cmap=plt.get_cmap(cmap), aspect="auto")
+        self.im_ = ax.imshow(means, cmap=plt.get_cmap(cmap), aspect="auto")
         crowded = max(means.shape) > 8
         for cell in np.argwhere(self.tried):
             mean, std = means[tuple(cell)], stds[tuple(cell)]

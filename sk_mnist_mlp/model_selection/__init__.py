@@ -3,10 +3,6 @@
 >>> from sk_mnist_mlp.model_selection import fused
 """
 
-import joblib
-
-from sk_mnist_mlp.model_selection.backend import FusedBackend, fused
+from sk_mnist_mlp.model_selection.backend import fused
 
 __all__ = ["fused"]
-
-joblib.register_parallel_backend("fused", FusedBackend)

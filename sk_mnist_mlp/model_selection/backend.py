@@ -265,3 +265,6 @@ def _checked(name: str, value: Any, least: int) -> int:
             f"Leave it out for the default."
         )
     return int(value)
+
+
+joblib.register_parallel_backend("fused", FusedBackend)

@@ -21,7 +21,7 @@ _MIN_BYTES = 1 << 20
 """Tables smaller than this are left alone: joblib's own threshold for sharing arrays."""
 
 
-class SharedFolds(np.ndarray):
+class SharedFolds(np.ndarray[Any, Any]):
     """A table of which every selection of rows exists once; selections are plain arrays.
 
     A selection that several tasks may hold cannot be written to, like the tables that joblib hands

@@ -7,7 +7,7 @@ import os
 import platform
 from typing import Any, NoReturn
 
-import sk_mnist_mlp
+from sk_mnist_mlp import __version__
 from sk_mnist_mlp._storage import Fields, read_archive, replacing, write_archive
 from sk_mnist_mlp.exceptions import ModelFileError
 from sk_mnist_mlp.persistence.estimators import pack_model, unpack_model
@@ -151,7 +151,7 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    versions = {"sk_mnist_mlp": sk_mnist_mlp.__version__, "python": platform.python_version()}
+    versions = {"sk_mnist_mlp": __version__, "python": platform.python_version()}
     for library in _LIBRARIES:
         try:
             versions[library] = importlib.metadata.version(library)

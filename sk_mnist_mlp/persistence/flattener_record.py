@@ -27,7 +27,9 @@ _CONTAINERS = ("default", "pandas", "polars")
 def pack_flattener(model: ImageFlattener, who: str) -> dict[str, Any]:
     """Describe a fitted flattener."""
     check_fitted(model, "image_shape_", who)
-    return {
+    # Left out for images, as in the files of versions that did not keep it.
+    rows = {"rows": True} if len(model._input_shape) == 1 else {}
+    return rows | {
         "class": "ImageFlattener",
         "parameters": pack_parameters(model, who),
         "image_shape": [int(size) for size in model.image_shape_],
@@ -49,6 +51,7 @@ def unpack_flattener(fields: Fields) -> ImageFlattener:
         image_shape_=tuple(shape),
         image_dtype_=np.dtype(fields.text("image_dtype", NUMBERS)),
         n_features_in_=n_features,
+        _fitted_on_rows=fields.has("rows") and fields.flag("rows"),
     )
     try:
         divisor_of(model.scale, model.image_dtype_)

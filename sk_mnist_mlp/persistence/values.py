@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
+from sk_mnist_mlp._estimators import ImageFlattener, MLPDigitClassifier, RandomDistortion
 from sk_mnist_mlp._storage import KERAS_CLASSES, Fields, KerasConfig, Refuse, config_of, shown
 
 __all__ = [
@@ -33,6 +34,10 @@ NUMBERS = (
     *("float16", "float32", "float64"),
 )
 """Names of the dtypes that labels, pixels and arrays of parameters may have."""
+_ESTIMATORS: dict[str, type[BaseEstimator]] = {
+    kind.__name__: kind for kind in (ImageFlattener, MLPDigitClassifier, RandomDistortion)
+}
+"""Estimators that may be a parameter; no other is ever made."""
 _STRINGS = ("object", "str", "string")
 _MAX_LABEL_CHARACTERS = 1 << 22
 _MT19937_WORDS = 624
@@ -84,7 +89,7 @@ def _encode_tagged(value: Any) -> dict[str, Any]:
         return {"array": {"dtype": value.dtype.name, "values": encode(value.tolist())}}
     if isinstance(value, np.random.RandomState):
         return {"random_state": _encode_random_state(value)}
-    if _is_public_estimator(type(value)):
+    if type(value) in _ESTIMATORS.values():
         parameters = value.get_params(deep=False).items()
         encoded = {name: encode(entry) for name, entry in parameters}
         return {"estimator": {"class": type(value).__name__, "parameters": encoded}}
@@ -147,12 +152,8 @@ def _decode_array(fields: Fields, name: str) -> NDArray[Any]:
 
 
 def _decode_estimator(fields: Fields, name: str) -> BaseEstimator:
-    import sk_mnist_mlp
-
     inner = fields.fields(name)
-    kind = getattr(sk_mnist_mlp, inner.text("class", sk_mnist_mlp.__all__))
-    if not _is_public_estimator(kind):
-        inner.fail("class", "an estimator of this package")
+    kind = _ESTIMATORS[inner.text("class", _ESTIMATORS)]
     parameters = decode_parameters(inner.fields("parameters"), kind)
     inner.close()
     for entry in parameters.values():
@@ -225,15 +226,6 @@ def decode_parameters(fields: Fields, kind: type[BaseEstimator]) -> dict[str, An
     return decoded
 
 
-def _is_public_estimator(kind: Any) -> bool:
-    """Whether a class is an estimator that this package exports; no other is ever made."""
-    import sk_mnist_mlp
-
-    is_estimator = isinstance(kind, type) and issubclass(kind, BaseEstimator)
-    name = kind.__name__ if is_estimator else ""
-    return name in sk_mnist_mlp.__all__ and getattr(sk_mnist_mlp, name) is kind
-
-
 # ----------------------------------------------------------------------------------------------
 # Labels
 
@@ -297,7 +289,7 @@ def _decode_strings(fields: Fields, dtype: str) -> NDArray[Any]:
     if dtype == "object":
         return np.array(values, dtype=object)
     if dtype == "string":
-        return np.array(values, dtype=np.dtypes.StringDType())
+        return np.array(values, dtype="T")
     longest = max(map(len, values), default=1)
     width = fields.whole("width", longest, _MAX_LABEL_CHARACTERS // max(1, len(values)))
     return np.array(values, f"<U{width}")
