@@ -31,12 +31,12 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ImageFlattener": "sk_mnist_mlp._estimators.flattener",
-    "MLPDigitClassifier": "sk_mnist_mlp._estimators.classifier",
-    "RECIPES": "sk_mnist_mlp._estimators.recipes",
-    "RandomDistortion": "sk_mnist_mlp._estimators.distortion",
+    "ImageFlattener": "sk_mnist_mlp._estimators",
+    "MLPDigitClassifier": "sk_mnist_mlp._estimators",
+    "RECIPES": "sk_mnist_mlp._estimators",
+    "RandomDistortion": "sk_mnist_mlp._estimators",
     "load_model": "sk_mnist_mlp.persistence",
-    "make_digit_pipeline": "sk_mnist_mlp._estimators.recipes",
+    "make_digit_pipeline": "sk_mnist_mlp._estimators",
     "save_model": "sk_mnist_mlp.persistence",
 }
 

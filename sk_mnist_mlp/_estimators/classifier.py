@@ -486,9 +486,9 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _adopt(self, fitted: FittedNetwork, *, keeps_state: bool) -> None:
         """Become the estimator of a trained network, wherever it was trained."""
-        vars(self).update(self._attributes(fitted))
+        self.__dict__.update(self._attributes(fitted))
         self._keeps_state = keeps_state
-        vars(self).pop("_keras_model", None)
+        self.__dict__.pop("_keras_model", None)
 
     def _fitted(self) -> FittedNetwork:
         """The trained network that this estimator is of."""

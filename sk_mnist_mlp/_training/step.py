@@ -204,7 +204,7 @@ def _forward(
     """Keep each layer's input, pre-activation, activation and mask."""
     activation = ACTIVATIONS[structure.activation]
     x = batch.x
-    if structure.image_shape is not None:
+    if structure.image_shape is not None and values.distortion is not None:
         shape, n_rows, dtype = structure.image_shape, structure.batch_size, structure.dtype
         x = distort(xp, x, batch.distortion_key, values.distortion, shape, n_rows, dtype)
     seen = Forward([x], [], [], [], None)
