@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -185,3 +186,66 @@ def test_types_are_checked_for_the_python_that_runs():
     settings = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["tool"]["mypy"]
     assert settings["strict"] is True
     assert "python_version" not in settings
+
+
+# ----------------------------------------------------------------------------------------------
+# docs/design.md
+
+DESIGN = (PACKAGE.parent / "docs" / "design.md").read_text("utf-8")
+
+
+def floors_as_drawn():
+    """Draw the floors from the top, each folder with the first sentence of its front."""
+    lines = ["```text"]
+    for floor in reversed(FLOORS):
+        for name in sorted(floor):
+            path = PACKAGE / name
+            path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+            words = ast.get_docstring(ast.parse(path.read_text("utf-8"))).split("\n")[0]
+            lines.append(f"{name:17}{words}")
+        lines.append("─" * 80)
+    return "\n".join([*lines[:-1], "```"])
+
+
+def test_the_design_shows_these_floors():
+    """The picture in docs/design.md is drawn from the code: copy it from this test's failure."""
+    shown = DESIGN.split("<!-- floors:begin -->")[1].split("<!-- floors:end -->")[0].strip()
+    assert shown == floors_as_drawn()
+
+
+def design_table(heading):
+    """Return the rows of a table in docs/design.md as first cell and names in backticks."""
+    rows = re.findall(r"^\| (.+?) \| (.+?) \|$", DESIGN.split(heading)[1].split("##")[0], re.M)
+    return {first: re.findall("`(.+?)`", rest) for first, rest in rows[1:]}
+
+
+@pytest.mark.parametrize(
+    ("what", "sample", "besides"),
+    [
+        ("an activation", "softsign", ()),
+        ("an optimizer", "rmsprop", ()),
+        ("an export format", "onnx", ("export/",)),
+        ("a command", "evaluate", ("cli/evaluate.py",)),
+    ],
+)
+def test_the_design_names_the_files_to_touch(what, sample, besides):
+    """A name that was added before stands in the files that the table tells, and in no others."""
+    files = design_table("## To add something")[what]
+    assert 1 <= len(files) <= 3
+    assert all((PACKAGE / file).exists() for file in files)
+    word = re.compile(rf"[\"'`]\"?{sample}\b|import {sample}\b")
+    touched = {
+        name for name, path in zip(NAMES, FILES, strict=True) if word.search(path.read_text())
+    }
+    assert {name for name in touched if not name.startswith(besides)} <= set(files)
+
+
+def test_the_way_of_the_data_has_these_stations():
+    """Every station that docs/design.md names is defined in the file it names; eight at most."""
+    way = DESIGN.split("## The way of X")[1].split("##")[0]
+    stations = re.findall(r"^\d\. `([\w.]+)` \(`([\w/.]+)`\)", way, re.M)
+    assert 1 <= len(stations) <= 8
+    for name, file in stations:
+        tree = ast.parse((PACKAGE / file).read_text("utf-8"))
+        defined = {node.name for node in ast.walk(tree) if hasattr(node, "name")}
+        assert set(name.split(".")) <= defined, file

@@ -11,81 +11,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-__all__ = ["Namespace", "NumpyNamespace", "row_blocks", "tensorflow_namespace"]
-
-
-class Namespace(Protocol):
-    """The functions that both namespaces offer, with NumPy's names and meaning."""
-
-    abs: Any
-    cos: Any
-    erf: Any
-    exp: Any
-    expm1: Any
-    floor: Any
-    log: Any
-    log1p: Any
-    maximum: Any
-    minimum: Any
-    ones_like: Any
-    reshape: Any
-    sin: Any
-    sqrt: Any
-    square: Any
-    tanh: Any
-    where: Any
-
-    def argmax(self, a: Any, axis: int) -> Any:
-        """Index of the largest value along ``axis``, as int32."""
-
-    def cast(self, a: Any, dtype: Any) -> Any:
-        """``a`` with another dtype."""
-
-    def concat(self, arrays: Any, axis: int) -> Any:
-        """``arrays`` joined along ``axis``."""
-
-    def copy(self, a: Any) -> Any:
-        """``a`` as it is now, whatever is done to it later."""
-
-    def counter(self, n_rows: int, n_columns: int) -> Any:
-        """The uint32 numbers 0, 1, 2, … in row-major order, of shape (n_rows, n_columns)."""
-
-    def halves(self, a: Any) -> Any:
-        """The 16-bit halves of uint32 numbers, side by side along the last axis."""
-
-    def matmul(self, a: Any, b: Any) -> Any:
-        """Product of stacks of matrices, ``(…, m, k)`` by ``(…, k, n)``."""
-
-    def matmul_nt(self, a: Any, b: Any) -> Any:
-        """``a @ b.T`` for stacks of matrices."""
-
-    def matmul_tn(self, a: Any, b: Any) -> Any:
-        """``a.T @ b`` for stacks of matrices."""
-
-    def max(self, a: Any, axis: int) -> Any:
-        """Largest value along ``axis``, which stays with length 1."""
-
-    def one_hot(self, labels: Any, n_classes: int, dtype: Any) -> Any:
-        """Rows of the identity matrix chosen by ``labels``."""
-
-    def pad_frame(self, images: Any) -> Any:
-        """``(n, height, width, channels)`` with a frame of zeros, one pixel wide."""
-
-    def shift_right(self, a: Any, n_bits: int) -> Any:
-        """Unsigned right shift."""
-
-    def sum(self, a: Any, axis: Any) -> Any:
-        """Sum over ``axis``."""
-
-    def take_rows(self, a: Any, rows: Any) -> Any:
-        """``a[i, rows[i]]`` for every ``i``: (n, m, c) and (n, k) make (n, k, c)."""
-
-    def unless_zero(self, value: Any, compute: Any, shape: tuple[int, ...]) -> Any:
-        """``compute()`` if any entry of ``value`` is not zero, else zeros of that shape."""
+__all__ = ["NumpyNamespace", "row_blocks", "tensorflow_namespace"]
 
 
 def _erf(a: Any) -> Any:
@@ -95,7 +25,10 @@ def _erf(a: Any) -> Any:
 
 
 class NumpyNamespace:
-    """The namespace that computes at once."""
+    """The namespace that computes at once; names and meaning are NumPy's unless a method says more.
+
+    :func:`tensorflow_namespace` has the same names.
+    """
 
     abs = staticmethod(np.abs)
     cos = staticmethod(np.cos)
@@ -118,68 +51,82 @@ class NumpyNamespace:
 
     @staticmethod
     def argmax(a: Any, axis: int) -> Any:
+        """Index of the largest value along ``axis``, as int32."""
         return a.argmax(axis).astype(np.int32)
 
     copy = staticmethod(np.copy)
 
     @staticmethod
     def cast(a: Any, dtype: Any) -> Any:
+        """``a`` with another dtype."""
         return a.astype(dtype)
 
     @staticmethod
     def concat(arrays: Any, axis: int) -> Any:
+        """``arrays`` joined along ``axis``."""
         return np.concatenate(arrays, axis)
 
     @staticmethod
     @functools.lru_cache(maxsize=32)
     def counter(n_rows: int, n_columns: int) -> Any:
+        """The uint32 numbers 0, 1, 2, … in row-major order, of shape (n_rows, n_columns)."""
         return np.arange(n_rows * n_columns, dtype=np.uint32).reshape(n_rows, n_columns)
 
     @staticmethod
     def halves(a: Any) -> Any:
+        """The 16-bit halves of uint32 numbers, side by side along the last axis."""
         return a.view(np.uint16)
 
     @staticmethod
     def matmul_nt(a: Any, b: Any) -> Any:
+        """``a @ b.T`` for stacks of matrices."""
         return np.matmul(a, b.swapaxes(-1, -2))
 
     @staticmethod
     def matmul_tn(a: Any, b: Any) -> Any:
+        """``a.T @ b`` for stacks of matrices."""
         return np.matmul(a.swapaxes(-1, -2), b)
 
     @staticmethod
     def max(a: Any, axis: int) -> Any:
+        """Largest value along ``axis``, which stays with length 1."""
         return a.max(axis, keepdims=True)
 
     @staticmethod
     def one_hot(labels: Any, n_classes: int, dtype: Any) -> Any:
+        """Rows of the identity matrix chosen by ``labels``."""
         return np.eye(n_classes, dtype=dtype)[labels]
 
     @staticmethod
     def pad_frame(images: Any) -> Any:
+        """``(n, height, width, channels)`` with a frame of zeros, one pixel wide."""
         return np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
 
     @staticmethod
     def shift_right(a: Any, n_bits: int) -> Any:
+        """Unsigned right shift."""
         return a >> np.uint32(n_bits)
 
     @staticmethod
     def sum(a: Any, axis: Any) -> Any:
+        """Sum over ``axis``."""
         return a.sum(axis)
 
     @staticmethod
     def take_rows(a: Any, rows: Any) -> Any:
+        """``a[i, rows[i]]`` for every ``i``: (n, m, c) and (n, k) make (n, k, c)."""
         n, m, n_channels = a.shape
         flat = rows + m * np.arange(n, dtype=rows.dtype)[:, None]
         return a.reshape(n * m, n_channels).take(flat, axis=0)
 
     @staticmethod
     def unless_zero(value: Any, compute: Any, shape: tuple[int, ...]) -> Any:
+        """``compute()`` if any entry of ``value`` is not zero, else zeros of that shape."""
         return compute() if value.any() else np.zeros(shape, value.dtype)
 
 
 @functools.cache
-def tensorflow_namespace() -> Namespace:
+def tensorflow_namespace() -> Any:
     """The namespace that traces, over TensorFlow, which is imported on the first call."""
     import tensorflow as tf
 

@@ -28,7 +28,7 @@ def dropout_scale(xp: Any, key: Any, shape: tuple[int, int], threshold: Any, sca
 
     Parameters
     ----------
-    xp : Namespace
+    xp : namespace
         Where to compute.
     key : uint32 array of shape (G, 2)
         Key of this layer at this step.

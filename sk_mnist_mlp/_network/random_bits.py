@@ -19,7 +19,7 @@ def random_words(xp: Any, key: Any, n_rows: int, n_columns: int) -> Any:
 
     Parameters
     ----------
-    xp : Namespace
+    xp : namespace
         Where to compute.
     key : uint32 array of shape (G, 2)
         One key a network.

@@ -98,7 +98,7 @@ def distort(
 
     Parameters
     ----------
-    xp : Namespace
+    xp : namespace
         Where to compute.
     x : array of shape (G, n_rows, n_features)
         Flat images.

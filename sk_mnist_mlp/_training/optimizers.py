@@ -109,7 +109,7 @@ def update(
 
     Parameters
     ----------
-    xp : Namespace
+    xp : namespace
         Where to compute.
     kind : str
         See :class:`OptimizerSpec`.

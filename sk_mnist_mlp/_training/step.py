@@ -169,7 +169,7 @@ def train_step(
 
     Parameters
     ----------
-    xp : Namespace
+    xp : namespace
         Where to compute.
     structure : Structure
         Shapes and kinds.
