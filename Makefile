@@ -18,14 +18,24 @@ export SCIPY_ARRAY_API := 1
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
-# $(1): the folder of a virtual environment to make, unless it is there.
+# $(1): a command. Its version, if it is a Python.
+version_of = $(filter 2.% 3.%,\
+  $(shell exec 2>/dev/null; $(1) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])'))
+usable = $(filter 3.11.% 3.12.% 3.13.%,$(version_of))
+# The advice must not be what was just tried, so it names an interpreter that is there.
+other_python = $(firstword $(foreach name,python3.12 python3.13 python3.11,$(if $(call usable,$(name)),$(name))))
+check_python = $(if $(call usable,$(PYTHON)),,$(error expected Python 3.11 to 3.13, got \
+  $(or $(addprefix Python ,$(call version_of,$(PYTHON))),no Python) by the name '$(PYTHON)'. \
+  $(if $(other_python),Name one that is here: make $(MAKECMDGOALS) PYTHON=$(other_python),Install \
+  Python 3.12 from https://www.python.org/downloads and name it: make $(MAKECMDGOALS) PYTHON=PATH)))
+
+# $(1): the folder of a virtual environment to make, unless it is there. What is half made is
+# removed, as it would count as made.
 define make_venv
+$(if $(shell test -x $(1)/bin/python && echo there),,$(check_python))
 	@test -x $(1)/bin/python || { \
-	  $(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v < (3, 14))' || \
-	    { echo "make: expected Python 3.11 to 3.13, got $$($(PYTHON) --version 2>&1)." \
-	           "Name another one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }; \
 	  echo "Installing into $(1); the first time this takes a minute or two."; \
-	  $(PYTHON) -m venv $(1); }
+	  $(PYTHON) -m venv $(1) || { rm -rf $(1); exit 1; }; }
 endef
 
 # An extra is installed once; a newer pyproject.toml installs it again.
@@ -34,12 +44,7 @@ $(VENV)/%.installed: pyproject.toml
 	@$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	@touch $@
 
-$(VENV)/run.installed: pyproject.toml
-	$(call make_venv,$(VENV))
-	@$(BIN)/python -m pip install --quiet --editable .
-	@touch $@
-
-run: $(VENV)/run.installed ## Train the tutorial's network on MNIST and print its test accuracy
+run: $(VENV)/command.installed ## Train the tutorial's network on MNIST and print its test accuracy
 	@$(BIN)/sk-mnist-mlp train --output mnist.skmlp
 
 test: $(VENV)/test.installed ## Run every test

@@ -1,7 +1,7 @@
 """Run a search on a Dask cluster: the same code on a laptop's cores and on many machines.
 
 Two worker processes on this machine stand for the cluster; given the address of a scheduler, the
-search runs there instead. Needs ``pip install 'sk_mnist_mlp[dask]'``.
+search runs there instead. Needs ``pip install '.[dask]'``.
 """
 
 import sys

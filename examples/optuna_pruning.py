@@ -1,7 +1,7 @@
 """Tune with Optuna, and end poor trials after a few epochs.
 
 A callback reports the held-out accuracy of every epoch to the study, which ends trials that are
-worse than the others were at that epoch. Needs ``pip install 'sk_mnist_mlp[optuna]'``.
+worse than the others were at that epoch. Needs ``pip install '.[optuna]'``.
 """
 
 # %%

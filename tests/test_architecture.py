@@ -224,7 +224,7 @@ def design_table(heading):
     [
         ("an activation", "softsign", ()),
         ("an optimizer", "rmsprop", ()),
-        ("an export format", "onnx", ("export/",)),
+        ("an export format", "onnx", ("export/", "_extras")),
         ("a command", "evaluate", ("cli/evaluate.py",)),
     ],
 )

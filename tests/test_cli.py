@@ -1,8 +1,10 @@
 """The command `sk-mnist-mlp`: its manners, whatever the command."""
 
 import importlib
+import io
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -149,6 +151,16 @@ def test_using_a_model_needs_no_tensorflow(model_file, data):
             "sk-mnist-mlp train: argument --seed: expected a whole number of 0 or more, got '-1'.",
         ),
         (
+            ["train", "--seed", str(2**32)],
+            "sk-mnist-mlp train: argument --seed: expected a whole number of 4294967295 or less, "
+            "got '4294967296'.",
+        ),
+        (
+            ["search", "--epochs", "9" * 30],
+            "sk-mnist-mlp search: argument --epochs: expected a whole number of 2147483647 or "
+            f"less, got '{'9' * 30}'.",
+        ),
+        (
             ["train", "--hidden-units", "256,0"],
             "sk-mnist-mlp train: argument --hidden-units: expected a width such as 256, or one "
             "width a layer such as 512,256, got '256,0'.",
@@ -177,7 +189,7 @@ def test_using_a_model_needs_no_tensorflow(model_file, data):
         (
             # Options may not be shortened: a new one would make the short form ambiguous.
             ["train", "--drop", "0.5"],
-            "sk-mnist-mlp: unrecognized arguments: --drop 0.5.",
+            "sk-mnist-mlp train: unrecognized arguments: --drop 0.5. Did you mean --dropout?",
         ),
     ],
 )
@@ -187,6 +199,37 @@ def test_wrong_calls(arguments, line, capsys):
     captured = capsys.readouterr()
     program = line.split(":")[0]
     assert captured.err == f"{line} See '{program} --help'.\n"
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ending"),
+    [
+        ("train --epoch 2", "unrecognized arguments: --epoch 2. Did you mean --epochs?"),
+        ("train --epoch=2", "unrecognized arguments: --epoch=2. Did you mean --epochs?"),
+        ("train -epochs 2", "unrecognized arguments: -epochs 2. Did you mean --epochs?"),
+        ("train --LEARNING_RATE 1", "arguments: --LEARNING_RATE 1. Did you mean --learning-rate?"),
+        ("search --drop-out 0.1 0.2", "arguments: --drop-out 0.1. Did you mean --dropout?"),
+        # What is misspelt matters more than what is missing because of it.
+        ("export m --fromat onnx", "unrecognized arguments: --fromat onnx. Did you mean --format?"),
+        ("predict --jsn", "unrecognized arguments: --jsn. Did you mean --json?"),
+        ("info --weird m", "unrecognized arguments: --weird m."),
+        ("info m more", "unrecognized arguments: more."),
+        ("export m --format onyx", "'safetensors'). Did you mean onnx?"),
+        ("train --recipe acurate", "'best'). Did you mean accurate?"),
+        ("trian", "'export'). Did you mean train?"),
+        ("Predict a b", "'export'). Did you mean predict?"),
+    ],
+)
+def test_did_you_mean(arguments, ending, capsys):
+    """A misspelt option, value or command is told with the right one and the right help."""
+    assert main(arguments.split()) == 2
+    captured = capsys.readouterr()
+    line, tail = captured.err.rsplit(" See ", 1)
+    assert line.endswith(ending)
+    command = arguments.split()[0]
+    command = {"trian": "train", "Predict": "predict"}.get(command, command)
+    assert tail == f"'sk-mnist-mlp {command} --help'.\n"
     assert captured.out == ""
 
 
@@ -234,6 +277,24 @@ def test_bad_model_files(command, tmp_path, capsys):
         assert error.endswith(".\n")
 
 
+@pytest.mark.parametrize(
+    "first", [b"seven", b"\xff\xd8\xff\xe0 \x01\x02\x03", b"%PDF-1.7 \xff" * 90]
+)
+@pytest.mark.parametrize("command", ["evaluate", "info", "predict", "export"])
+def test_no_bytes_of_what_is_no_model(command, first, tmp_path, capsys):
+    """A file that is no model is called what it is, and its bytes are not shown."""
+    rest = {"predict": ["digit.png"], "export": ["--format", "keras"]}.get(command, [])
+    foreign = tmp_path / "foreign"
+    foreign.write_bytes(first)
+    assert main([command, str(foreign), *rest]) in (1, 2)
+    error = capsys.readouterr().err
+    kind = "a picture (JPEG)" if first.startswith(b"\xff") else "something else"
+    assert error.startswith(
+        f"sk-mnist-mlp {command}: expected '{foreign}' to be a model, got {kind}. "
+    )
+    assert "\\x" not in error
+
+
 @pytest.mark.parametrize("command", ["train", "search"])
 def test_bad_data(command, tmp_path, capsys):
     """Data that are missing end with status 1 and one line, before anything is written."""
@@ -262,19 +323,118 @@ def test_no_traceback(tmp_path):
     assert "Traceback" not in error
 
 
-@pytest.mark.timeout(60)
-def test_reader_that_leaves(model_file, data):
-    """When the reader of a pipe has gone, the command ends without a word."""
+# ----------------------------------------------------------------------------------------------
+# Output that nobody reads, letters that nobody can show
+
+
+def invocations(model_file, data, folder):
+    """One call of each command, and of the help, with the file that it must write."""
+    few = ["--data", data, "--epochs", "1", "--hidden-units", "8"]
+    return {
+        "help": (["train", "--help"], None),
+        "version": (["--version"], None),
+        "train": (["train", *few, "--output", "m.skmlp"], "m.skmlp"),
+        "search": (["search", *few, "--cv", "2", "--output", "out"], "out/model.skmlp"),
+        "evaluate": (["evaluate", model_file, "--data", data], None),
+        "info": (["info", model_file], None),
+        "predict": (["predict", model_file, "x.npy"], None),
+        "export": (["export", model_file, "--format", "keras", "--output", "m.keras"], "m.keras"),
+    }
+
+
+EVERYTHING = ["help", "version", "train", "search", "evaluate", "info", "predict", "export"]
+
+
+@pytest.fixture
+def invocation(request, model_file, data, tmp_path):
+    """One of them, with what it reads in place."""
+    np.save(tmp_path / "x.npy", np.zeros((3, 28, 28), np.uint8))
+    arguments, written = invocations(model_file, data, tmp_path)[request.param]
+    return arguments, written and tmp_path / written
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("invocation", EVERYTHING, indirect=True)
+def test_reader_that_leaves(invocation, tmp_path):
+    """When the reader of a pipe has gone, a command does its work, and ends without a word."""
+    arguments, written = invocation
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "sk_mnist_mlp", "evaluate", model_file, "--data", data],
+        [sys.executable, "-m", "sk_mnist_mlp", *arguments],
         stdout=writing,
         stderr=subprocess.PIPE,
         text=True,
+        cwd=tmp_path,
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, "")
+    assert written is None or written.exists()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(os.name == "nt", reason="closes streams by a shell")
+@pytest.mark.parametrize("invocation", EVERYTHING, indirect=True)
+@pytest.mark.parametrize(
+    ("redirection", "status"),
+    [(">&-", 141), (">&- 2>&- <&-", 141), ("1</dev/null", 141), (">/dev/full", 1)],
+)
+def test_output_that_goes_nowhere(invocation, redirection, status, tmp_path):
+    """With standard output closed or full, a command does its work, and ends in a line or none."""
+    if "/dev/full" in redirection and not Path("/dev/full").exists():
+        pytest.skip("without /dev/full")
+    arguments, written = invocation
+    command = shlex.join([sys.executable, "-m", "sk_mnist_mlp", *arguments])
+    done = subprocess.run(
+        ["sh", "-c", f"{command} {redirection}"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    full = (
+        "sk-mnist-mlp: expected standard output to take what is written, got: No space left on "
+        "device. Send it somewhere else.\n"
+    )
+    assert (done.returncode, done.stderr) == (status, full if status == 1 else "")
+    assert written is None or written.exists()
+
+
+def test_streams_of_a_caller_that_are_none_or_closed(model_file, monkeypatch, capsys):
+    """Called from Python without streams, or with closed ones, main returns and raises nothing."""
+    closed = io.StringIO()
+    closed.close()
+    for out, err in ((None, None), (closed, closed)):
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setattr(sys, "stderr", err)
+        assert main(["info", model_file]) == 141
+        assert main(["info", model_file + "x"]) == 1
+        assert main(["inof"]) == 2
+        assert (sys.stdout, sys.stderr) == (out, err)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_names_that_the_console_lacks(model_file, encoding, tmp_path):
+    """A name of letters that the console's encoding lacks is shown by escapes; the rest follows."""
+    digits = load_mnist(return_splits=True)[1]
+    for name in ("семь.npy", "plain.npy"):
+        np.save(tmp_path / name, digits[:1])
+    names = ["нет.npy", "семь.npy", "plain.npy"]
+    done = subprocess.run(
+        [sys.executable, "-m", "sk_mnist_mlp", "predict", model_file, *names],
+        capture_output=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )
+    lines = done.stdout.decode(encoding).splitlines()
+    assert [line.split()[0] for line in lines] == [
+        r"\u0441\u0435\u043c\u044c.npy[0]",
+        "plain.npy[0]",
+    ]
+    assert done.stderr.decode(encoding).startswith(
+        r"sk-mnist-mlp predict: expected to use '\u043d\u0435\u0442.npy', got: "
+    )
+    assert done.returncode == 1
 
 
 # ----------------------------------------------------------------------------------------------
@@ -353,6 +513,61 @@ def test_train_that_diverges_writes_nothing(data, tmp_path, capsys):
         error,
     )
     assert output.read_text() == "older"
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", ["out.npz", "hard.npz", "soft.npz"])
+def test_train_spares_its_data(data, tmp_path, name, capsys):
+    """The data to train on are never written over, by whatever name they are known."""
+    own = tmp_path / "out.npz"
+    own.write_bytes(Path(data).read_bytes())
+    (tmp_path / "hard.npz").hardlink_to(own)
+    (tmp_path / "soft.npz").symlink_to(own)
+    before = own.read_bytes()
+    output = str(tmp_path / name)
+    assert main(["train", "--data", str(own), "--epochs", "1", "--output", output]) == 2
+    assert capsys.readouterr().err == (
+        f"sk-mnist-mlp train: expected --output to be another file than '{own}', which is read, "
+        f"got '{output}', which is the same file. Choose another name: --output FILE.\n"
+    )
+    assert own.read_bytes() == before
+
+
+def test_train_spares_a_folder_of_data(tmp_path, capsys):
+    """Nor is one of the files of a folder of data, while a model beside them may be replaced."""
+    write = {"images-idx3": np.zeros((20, 28, 28), np.uint8), "labels-idx1": np.arange(20) % 10}
+    for part in ("train", "t10k"):
+        for name, array in write.items():
+            array = array.astype(np.uint8)
+            sizes = b"".join(n.to_bytes(4, "big") for n in array.shape)
+            header = bytes([0, 0, 8, array.ndim]) + sizes
+            (tmp_path / f"{part}-{name}-ubyte").write_bytes(header + array.tobytes())
+    labels = str(tmp_path / "t10k-labels-idx1-ubyte")
+    options = ["train", "--data", str(tmp_path), "--epochs", "1", "--hidden-units", "4"]
+    assert main([*options, "--output", labels]) == 2
+    assert labels in capsys.readouterr().err
+    model = str(tmp_path / "m.skmlp")
+    assert main([*options, "--output", model]) == main([*options, "--output", model]) == 0
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without asking")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_train_that_is_told_to_end(data, tmp_path, name):
+    """SIGTERM and SIGHUP are heard as Ctrl-C is: what was learnt is kept, and the status tells."""
+    output = tmp_path / "m.skmlp"
+    options = ["--epochs", "5000", "--hidden-units", "8", "--output", str(output)]
+    process = start("train", "--data", data, *options)
+    for line in process.stdout:
+        if line.startswith("Epoch    3/5000"):
+            break
+    number = getattr(signal, name)
+    process.send_signal(number)
+    process.send_signal(number)  # as timeout does, once to the process and once to its group
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert error.startswith("sk-mnist-mlp train: interrupted after ")
+    assert (tmp_path / "m.interrupted.skmlp").exists()
 
 
 @pytest.mark.timeout(120)
@@ -445,8 +660,8 @@ def test_info_describes_the_model(model_file, capsys):
     assert facts["Model"] == "ImageFlattener -> MLPDigitClassifier"
     assert facts["Layers"] == "784 -> 32 -> 32 -> 10 (26,506 weights)"
     assert facts["Classes"] == "0 1 2 3 4 5 6 7 8 9"
-    assert facts["Trained"].startswith("3 epochs by engine 'compiled'; at the end loss ")
-    assert facts["Parameters"] == "epochs=3, hidden_units=32, random_state=0, verbose=1"
+    assert facts["Trained"].startswith("3 epochs by engine 'numpy'; at the end loss ")
+    assert facts["Parameters"] == "epochs=3, hidden_units=32, random_state=0, verbose=2"
 
 
 # ----------------------------------------------------------------------------------------------
@@ -460,27 +675,11 @@ def test_installed_command():
     assert getattr(importlib.import_module(module), function) is main
 
 
-@pytest.mark.timeout(60)
-def test_tensorflow_greets_nobody():
-    """What TensorFlow's C++ side writes when imported is dropped; anything else is shown."""
-    code = (
-        "import os, sys\n"
-        "from sk_mnist_mlp.cli.quiet import without_greetings\n"
-        "with without_greetings():\n"
-        "    os.write(2, b'I0000 00:00:1795450706.07 1 port.cc:153] oneDNN is on.\\nkept\\n')\n"
-        "    import tensorflow\n"
-        "    print('at once', file=sys.stderr)\n"
-        "print('after', file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr.splitlines() == ["at once", "kept", "after"]
-
-
 def test_warnings_are_one_line(capsys):
     """A warning is one line too, without file names and source lines."""
     import warnings
 
-    from sk_mnist_mlp import cli
+    from sk_mnist_mlp.cli import program as cli
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")

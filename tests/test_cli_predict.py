@@ -208,6 +208,23 @@ def test_damaged_arrays(model_file, tmp_path, capsys):
         assert (status, error.count("\n")) in [(0, 0), (1, 1)], error
 
 
+def test_swapped_arguments(model_file, test_digits, tmp_path, monkeypatch, capsys):
+    """A picture in the model's place is called one, with the command as it should be."""
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(test_digits[0][0]).save("photo.jpg")
+    Image.fromarray(test_digits[0][0]).save("photo.png")
+    np.save("x.npy", test_digits[0][:1])
+    kinds = {"photo.jpg": "a picture (JPEG)", "photo.png": "a picture (PNG)"}
+    kinds["x.npy"] = "an array (.npy)"
+    for name, kind in kinds.items():
+        assert main(["predict", name, model_file]) == 2
+        assert capsys.readouterr() == (
+            "",
+            f"sk-mnist-mlp predict: expected '{name}' to be a model, got {kind}. The model comes "
+            f"first: sk-mnist-mlp predict {model_file} {name}\n",
+        )
+
+
 # ----------------------------------------------------------------------------------------------
 # export
 
@@ -242,6 +259,73 @@ def test_export_keras(model_file, test_digits, tmp_path):
     )
 
 
+@pytest.mark.parametrize("kind", ["onnx", "keras", "safetensors"])
+@pytest.mark.parametrize("output", [None, "same", "dotted", "soft", "hard"])
+def test_export_spares_its_model(model_file, tmp_path, monkeypatch, kind, output, capsys):
+    """A model is never written over by its own export, by whatever name it is known."""
+    monkeypatch.chdir(tmp_path)
+    name = f"digits.{kind}"
+    Path(name).write_bytes(Path(model_file).read_bytes())
+    Path(f"soft.{kind}").symlink_to(name)
+    Path(f"hard.{kind}").hardlink_to(name)
+    Path("folder").mkdir()
+    names = {"same": name, "dotted": f"folder/../{name}"}
+    target = names.get(output, f"{output}.{kind}")
+    rest = [] if output is None else ["--output", target]
+    before = {path: path.stat() for path in tmp_path.iterdir()}
+    assert main(["export", name, "--format", kind, *rest]) == 2
+    assert capsys.readouterr().err == (
+        f"sk-mnist-mlp export: expected --output to be another file than '{name}', which is read, "
+        f"got '{target if output else name}', which is the same file. Choose another name: "
+        "--output FILE.\n"
+    )
+    assert {path: path.stat() for path in tmp_path.iterdir()} == before
+    load_model(name)
+
+
+def test_export_spares_a_model_whose_letters_case_differs(model_file, tmp_path, monkeypatch):
+    """Where the system says that two spellings are one file, they are."""
+    import os
+
+    source, other = tmp_path / "Digits.onnx", tmp_path / "digits.ONNX"
+    for path in (source, other):
+        path.write_bytes(Path(model_file).read_bytes())
+    samefile = os.path.samestat
+    monkeypatch.setattr(os.path, "samestat", lambda a, b: True)
+    assert samefile is not os.path.samestat
+    assert main(["export", str(source), "--format", "onnx", "--output", str(other)]) == 2
+    assert other.read_bytes() == Path(model_file).read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["onnx", "keras", "safetensors"])
+def test_export_that_fails_leaves_the_older_file(model_file, tmp_path, monkeypatch, kind, capsys):
+    """An export that cannot be finished leaves the older file, and nothing beside it."""
+    import os
+
+    output = tmp_path / f"m.{kind}"
+    output.write_text("older")
+
+    def fail(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    assert main(["export", model_file, "--format", kind, "--output", str(output)]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]  # pytest has Keras's own warnings shown
+    assert error == "sk-mnist-mlp export: No space left on device."
+    assert output.read_text() == "older"
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_export_keras_names(model_file, tmp_path, capsys):
+    """A name by which Keras would not know its own file is refused before any work."""
+    output = str(tmp_path / "model.bin")
+    assert main(["export", model_file, "--format", "keras", "--output", output]) == 2
+    assert capsys.readouterr().err == (
+        "sk-mnist-mlp export: expected --output to end in .keras, by which Keras knows its files, "
+        f"got '{output}'. Choose another name.\n"
+    )
+
+
 def test_export_safetensors(model_file, tmp_path):
     """The safetensors file holds the weights, bit for bit."""
     from safetensors.numpy import load_file
@@ -254,8 +338,10 @@ def test_export_safetensors(model_file, tmp_path):
     assert {w.tobytes() for w in weights} <= {array.tobytes() for array in kept}
 
 
-@pytest.mark.parametrize("kind", ["onnx", "safetensors"])
-def test_export_without_the_package(model_file, tmp_path, monkeypatch, kind, capsys):
+@pytest.mark.parametrize(
+    ("kind", "requirement"), [("onnx", "onnx>=1.16"), ("safetensors", "safetensors>=0.4.3")]
+)
+def test_export_without_the_package(model_file, tmp_path, monkeypatch, kind, requirement, capsys):
     """Without the optional package one line says what to install, and nothing is written."""
     monkeypatch.setitem(
         sys.modules, {"onnx": "onnx", "safetensors": "safetensors.numpy"}[kind], None
@@ -264,7 +350,7 @@ def test_export_without_the_package(model_file, tmp_path, monkeypatch, kind, cap
     assert main(["export", model_file, "--format", kind, "--output", str(output)]) == 1
     error = capsys.readouterr().err
     assert error == (
-        f"sk-mnist-mlp export: to_{kind}: expected the package '{kind}', got none. "
-        f'Install it: pip install "sk_mnist_mlp[{kind}]".\n'
+        f"sk-mnist-mlp export: to_{kind}: expected the package {kind}, got none. "
+        f'Install it: {sys.executable} -m pip install "{requirement}"\n'
     )
     assert not output.exists()

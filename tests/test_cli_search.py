@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -175,8 +176,9 @@ def test_without_matplotlib(data, tmp_path, monkeypatch, capsys):
     assert main(["search", "--dropout", "0.1", *options, "--output", str(tmp_path / "out")]) == 0
     out = capsys.readouterr().out
     assert (
-        'No heat map: matplotlib is missing. Install it: pip install "sk_mnist_mlp[plot]".' in out
-    )
+        "No heat map: matplotlib is missing. "
+        f'Install it: {sys.executable} -m pip install "matplotlib>=3.8"\n'
+    ) in out
     assert "Written         results.csv, model.skmlp\n" in out
     assert not (tmp_path / "out" / "heatmap.png").exists()
 
@@ -236,6 +238,71 @@ def test_interrupted_search_goes_on(data, tmp_path, n_jobs):
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without asking")
+@pytest.mark.parametrize("n_jobs", ["1", "2"])
+@pytest.mark.parametrize("send", [os.kill, os.killpg])
+def test_search_that_is_told_to_end(data, tmp_path, n_jobs, send):
+    """SIGTERM ends a search with 143, its results kept and none of its processes left."""
+    folder = tmp_path / "out"
+    process = start(folder, data, n_jobs)
+    for line in process.stdout:
+        if re.match(r"Fit +4/12", line):
+            break
+    send(process.pid, signal.SIGTERM)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert error.startswith("sk-mnist-mlp search: ")
+    assert error.count("\n") == 1
+    assert 4 <= len(fits(folder)) < 12
+    with pytest.raises(ProcessLookupError):
+        for _ in range(100):  # joblib's own watcher ends a moment later
+            os.killpg(process.pid, 0)
+            time.sleep(0.1)
+
+
+@pytest.mark.timeout(180)
+def test_worker_that_is_killed(data, tmp_path):
+    """A worker that is ended from outside ends the search in one line, its results kept."""
+    folder = tmp_path / "out"
+    process = start(folder, data, "2")
+    for line in process.stdout:
+        if re.match(r"Fit +4/12", line):
+            break
+    listed = subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True
+    )
+    workers = [line.split()[0] for line in listed.stdout.splitlines() if "popen_loky" in line]
+    if not workers:
+        process.kill()
+        pytest.skip("ps does not list workers here")
+    os.kill(int(workers[0]), signal.SIGKILL)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert re.fullmatch(
+        r"sk-mnist-mlp search: expected every process of the search to live, got one that was "
+        rf"ended from outside, perhaps for its memory; \d+ of 12 fits are kept in '{folder}'. Call "
+        rf"it again with --output {folder} to go on, with a smaller --n-jobs.\n",
+        error,
+    )
+    assert (folder / "results.csv").exists()
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("n_jobs", ["1", "2"])
+def test_reader_that_leaves_early(data, tmp_path, n_jobs):
+    """A search whose reader leaves after the first line goes on to its end, and says 141."""
+    folder = tmp_path / "out"
+    process = start(folder, data, n_jobs)
+    process.stdout.readline()
+    process.stdout.close()
+    error = process.stderr.read()
+    assert (process.wait(timeout=60), error) == (141, "")
+    assert len(read_table(folder)) == 4
+    assert len(fits(folder)) == 12
+    assert (folder / "model.skmlp").exists()
+
+
+@pytest.mark.timeout(180)
 def test_killed_search_goes_on(data, tmp_path):
     """A search killed outright leaves whole records, and the next call goes on from them."""
     folder = tmp_path / "out"
@@ -273,8 +340,6 @@ def test_second_call_trains_no_candidate(finished, data, capsys):
 )
 def test_damaged_record_is_done_again(finished, data, contents, tmp_path, capsys):
     """A record that makes no sense counts as none."""
-    import shutil
-
     folder = tmp_path / "copy"
     shutil.copytree(finished[0], folder)
     damaged = next((folder / "fits").iterdir())
@@ -362,6 +427,59 @@ def test_subset_too_small_or_too_large(data, tmp_path, subset, capsys):
         f"got {subset}.\n"
     )
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "status"),
+    [
+        (["--cv", "1000"], 2),
+        (["--cv", "200", "--subset", "900"], 2),
+        (["--subset", "5000"], 2),
+        (["--seed", str(2**32)], 2),
+        (["--seed", "9" * 5000], 2),
+        (["--epochs", str(10**30)], 2),
+        (["--batch-size", str(10**30)], 2),
+        (["--n-jobs", "0.5"], 2),
+        (["--learning-rate", "1e400"], 2),
+        (["--data", "none"], 1),
+    ],
+)
+def test_what_is_refused_leaves_no_folder(data, tmp_path, option, status, capsys):
+    """A value that something refuses, be it below, is told in a line and leaves no folder."""
+    arguments = ["search", *GRID, "--data", data, "--output", str(tmp_path / "out")]
+    assert main([*arguments, *option]) == status
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_largest_seed_and_more_processes_than_fits(data, tmp_path):
+    """The largest seed there is, and any number of processes, are taken."""
+    options = ["--dropout", "0.1", "--epochs", "1", "--cv", "2", "--data", data, "--subset", "300"]
+    options += ["--seed", str(2**32 - 1), "--n-jobs", str(10**9)]
+    assert main(["search", *options, "--output", str(tmp_path / "out")]) == 0
+
+
+def test_network_too_large(data, tmp_path, capsys):
+    """A network that no memory holds is told in one line, without a traceback in it."""
+    options = ["--hidden-units", str(10**13), *SIZE, "--data", data]
+    assert main(["search", *options, "--output", str(tmp_path / "out")]) == 1
+    assert re.fullmatch(
+        r"sk-mnist-mlp search: MemoryError: MLPDigitClassifier: expected a network that fits in "
+        r"memory, got .*\n",
+        capsys.readouterr().err,
+    )
+
+
+def test_search_spares_its_data(data, tmp_path, capsys):
+    """Data that lie in the folder under a name of the search's own are not written over."""
+    folder = tmp_path / "out"
+    assert search(folder, data) == 0
+    copy = folder / "model.skmlp"
+    shutil.copy(data, copy)
+    before = copy.read_bytes()
+    assert search(folder, str(copy)) == 2
+    assert "which is the same file" in capsys.readouterr().err
+    assert copy.read_bytes() == before
 
 
 def test_subset_of_nearly_all(data, tmp_path):

@@ -316,8 +316,8 @@ def test_as_frame_without_pandas_says_what_to_install(monkeypatch):
     with pytest.raises(ImportError) as caught:
         load_mnist(as_frame=True)
     assert str(caught.value) == (
-        "load_mnist: expected pandas to be installed for as_frame=True, got none. "
-        "Install it: pip install pandas."
+        "load_mnist: expected the package pandas for as_frame=True, got none. "
+        f'Install it: {sys.executable} -m pip install "pandas>=2.2"'
     )
 
 

@@ -577,15 +577,15 @@ def test_a_scikeras_classifier_as_people_write_it_becomes_ours():
 
 
 @pytest.mark.parametrize(
-    ("module", "extra", "call"),
+    ("module", "requirement", "call"),
     [
-        ("onnx", "onnx", lambda m, p: to_onnx(m)),
-        ("skl2onnx", "onnx", lambda m, p: register_skl2onnx_converters()),
-        ("safetensors", "safetensors", lambda m, p: to_safetensors(m, p)),
-        ("safetensors", "safetensors", lambda m, p: from_safetensors(p)),
+        ("onnx", "onnx>=1.16", lambda m, p: to_onnx(m)),
+        ("skl2onnx", "skl2onnx>=1.18", lambda m, p: register_skl2onnx_converters()),
+        ("safetensors", "safetensors>=0.4.3", lambda m, p: to_safetensors(m, p)),
+        ("safetensors", "safetensors>=0.4.3", lambda m, p: from_safetensors(p)),
     ],
 )
-def test_a_missing_extra_is_one_sentence(module, extra, call, tmp_path, monkeypatch):
+def test_a_missing_extra_is_one_sentence(module, requirement, call, tmp_path, monkeypatch):
     """Without its optional package an export says what to install."""
     model = small().fit(X, Y)
     for name in [name for name in sys.modules if name.split(".")[0] == module]:
@@ -594,8 +594,8 @@ def test_a_missing_extra_is_one_sentence(module, extra, call, tmp_path, monkeypa
     with pytest.raises(ImportError) as caught:
         call(model, tmp_path / "weights.safetensors")
     assert str(caught.value).split(": ", 1)[1] == (
-        f"expected the package {module!r}, got none. "
-        f'Install it: pip install "sk_mnist_mlp[{extra}]".'
+        f"expected the package {module}, got none. "
+        f'Install it: {sys.executable} -m pip install "{requirement}"'
     )
 
 

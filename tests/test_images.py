@@ -245,6 +245,6 @@ def test_without_pillow(tmp_path, monkeypatch):
     with pytest.raises(ImportError) as caught:
         load_image(tmp_path / "any.png")
     assert str(caught.value) == (
-        "load_image: expected Pillow to be installed to read pictures, got none. "
-        'Install it: pip install "sk_mnist_mlp[image]".'
+        "load_image: expected the package Pillow to read pictures, got none. "
+        f'Install it: {sys.executable} -m pip install "pillow>=11"'
     )

@@ -378,6 +378,6 @@ def test_without_matplotlib_the_error_says_what_to_install(search, trained, monk
         with pytest.raises(ImportError) as caught:
             draw()
         assert str(caught.value) == (
-            f"{name}.plot: expected matplotlib, which is not installed. "
-            "Install it: pip install 'sk_mnist_mlp[plot]'."
+            f"{name}.plot: expected the package matplotlib, got none. "
+            f'Install it: {sys.executable} -m pip install "matplotlib>=3.8"'
         )

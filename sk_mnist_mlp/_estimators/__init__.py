@@ -1,4 +1,4 @@
-"""scikit-learn's contract around a network and its training: parameters, X and y, checked.
+"""scikit-learn's contract: parameters, X and y checked, a network adopted.
 
 Only ``sklearn_compat`` touches what is private in scikit-learn or differs between its versions.
 """

@@ -1,4 +1,4 @@
-"""What is computed: a network as a value, its mathematics over an array namespace, its answers.
+"""What is computed: a network as a value, its mathematics, its answers.
 
 It may import NumPy only; TensorFlow and Keras where a function needs them.
 """

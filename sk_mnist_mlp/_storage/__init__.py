@@ -1,4 +1,4 @@
-"""How things are kept in files: an archive that is checked, files replaced whole, plain values.
+"""How things are kept in files: checked archives, whole files, plain values.
 
 It knows nothing of networks or estimators.
 """

@@ -228,7 +228,7 @@ def _check_end(file: BinaryIO, refuse: Refuse) -> bytes:
     magic, disk, first_disk, here, members, n_bytes, start, n_comment = _END.unpack_from(end)
     comment = end[_END.size :]
     if magic != b"PK\5\6" or n_comment != _COMMENT_BYTES or not comment.startswith(_SIGNATURE):
-        refuse("this package's signature at its end", shown(end[-16:]))
+        refuse("this package's signature at its end", "another end")
     if disk or first_disk or here != members or not 1 <= members <= 1 + _MAX_ARRAYS:
         refuse(f"1 to {1 + _MAX_ARRAYS} members on one disk", f"{members} members")
     if start + n_bytes + length != size:

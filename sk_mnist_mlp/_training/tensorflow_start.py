@@ -81,7 +81,12 @@ def _standard_error_aside() -> Iterator[None]:
         yield
         return
     shown.flush()
-    with tempfile.TemporaryFile() as aside, os.fdopen(os.dup(2), "w") as terminal:
+    with (
+        tempfile.TemporaryFile() as aside,
+        os.fdopen(
+            os.dup(2), "w", buffering=1, encoding=shown.encoding, errors="backslashreplace"
+        ) as terminal,
+    ):
         os.dup2(aside.fileno(), 2)
         sys.stderr = terminal
         try:
@@ -93,7 +98,8 @@ def _standard_error_aside() -> Iterator[None]:
             aside.seek(0)
             for line in aside:
                 if not _GREETING.match(line):
-                    os.write(2, line)
+                    with contextlib.suppress(OSError):  # whoever read it has gone
+                        os.write(2, line)
 
 
 def _is_standard_error(stream: object) -> bool:

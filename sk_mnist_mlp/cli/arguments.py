@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import itertools
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -17,6 +20,7 @@ __all__ = [
     "add_epochs_option",
     "add_seed_option",
     "check_writable",
+    "data_files",
     "whole_number",
 ]
 
@@ -34,28 +38,75 @@ class Parser(argparse.ArgumentParser):
         options.setdefault("formatter_class", argparse.ArgumentDefaultsHelpFormatter)
         # Abbreviations would turn into errors when an option is added.
         super().__init__(allow_abbrev=False, **options)
+        self._helpful = self.prog
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, and refuse what is unknown here, where the command and its options are known.
+
+        ``argparse`` hands it up to the parser of all commands, whose help does not tell.
+        """
+        words = sys.argv[1:] if args is None else list(args)
+        # First, as what a misspelt option should have said may be missing elsewhere.
+        for word in itertools.takewhile(self._may_be_ours, words):
+            name = word.partition("=")[0]
+            if word.startswith("--") and name not in self._option_string_actions:
+                value = [] if "=" in word else words[words.index(word) + 1 :][:1]
+                self._refuse_unknown([word, *(v for v in value if not v.startswith("--"))])
+        parsed, unknown = super().parse_known_args(words, namespace)
+        if unknown:
+            self._refuse_unknown(unknown)
+        return parsed, unknown
+
+    def _may_be_ours(self, word: str) -> bool:
+        """Whether a word stands before the end of options, and before a command's own words."""
+        return word != "--" and (self._subparsers is None or word.startswith("-"))
+
+    def _refuse_unknown(self, words: Sequence[str]) -> NoReturn:
+        name = words[0].partition("=")[0]
+        known = [option for option in self._option_string_actions if option.startswith("--")]
+        hint = _did_you_mean(name, known) if name.startswith("-") else ""
+        self.error(f"unrecognized arguments: {' '.join(words)}{hint}")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            hint = _did_you_mean(str(value), list(action.choices or ()))
+            if hint and isinstance(action.choices, dict):  # of commands, which have a help each
+                self._helpful = f"{self.prog} {hint.rstrip('?').split()[-1]}"
+            raise argparse.ArgumentError(action, f"{error.message}{hint}") from None
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2 and one line."""
-        self.exit(2, f"{self.prog}: {message}. See '{self.prog} --help'.\n")
+        stop = "" if message.endswith("?") else "."
+        self.exit(2, f"{self.prog}: {message}{stop} See '{self._helpful} --help'.\n")
+
+
+def _did_you_mean(word: str, known: Sequence[str]) -> str:
+    """A question that names what looks most alike, or nothing."""
+    close = difflib.get_close_matches(word.lower(), known, n=1)
+    return f". Did you mean {close[0]}?" if close else ""
 
 
 # ----------------------------------------------------------------------------------------------
 # Types of values
 
 
-def whole_number(least: int) -> Callable[[str], int]:
-    """Type of a whole number of at least this."""
+_MOST = 2**31 - 1
+"""Of any count: more than any machine does, and within what every library can hold."""
+
+
+def whole_number(least: int, most: int = _MOST) -> Callable[[str], int]:
+    """Type of a whole number from this to that."""
 
     def parse(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
             value = least - 1
-        if value < least:
-            raise argparse.ArgumentTypeError(
-                f"expected a whole number of {least} or more, got {text!r}"
-            )
+        if not least <= value <= most:
+            bound = f"{least} or more" if value < least else f"{most} or less"
+            raise argparse.ArgumentTypeError(f"expected a whole number of {bound}, got {text!r}")
         return value
 
     return parse
@@ -153,26 +204,56 @@ def add_seed_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--seed``."""
     parser.add_argument(
         "--seed",
-        type=whole_number(0),
+        type=whole_number(0, most=2**32 - 1),  # what NumPy's generator takes
         default=0,
         metavar="N",
         help="decides all chance: the same seed gives the same model",
     )
 
 
-def check_writable(path: str | os.PathLike[str]) -> Path:
-    """Refuse an output file that could not be written, before any work is done for it."""
+def check_writable(path: str | os.PathLike[str], inputs: Iterable[Path] = ()) -> Path:
+    """Refuse an output file that could not be written, before any work is done for it.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        What is to be written.
+    inputs : iterable of Path
+        Files that the command reads, none of which it may replace, whatever their names: a link,
+        or another spelling where letters' case does not count, is the same file.
+    """
     file = Path(path)
+    place = Path(os.path.realpath(file)).parent
     if file.is_dir():
         raise UsageError(f"expected --output to be a file, got the folder {str(file)!r}.")
-    if not file.parent.is_dir():
+    if not place.is_dir():
         raise UsageError(
             f"expected --output in a folder that exists, got {str(file)!r}. "
-            f"Make it first: mkdir -p {str(file.parent)!r}."
+            f"Make it first: mkdir -p {str(place if file.is_symlink() else file.parent)!r}."
         )
-    if not os.access(file.parent, os.W_OK):
+    if not os.access(place, os.W_OK):
         raise UsageError(
             f"expected --output in a folder that may be written to, got {str(file)!r}. "
             "Choose another one."
         )
+    if file.exists() and not file.is_file():
+        raise UsageError(
+            f"expected --output to be a file, got the device or pipe {str(file)!r}. "
+            "Choose another name."
+        )
+    for source in inputs:
+        if file.exists() and source.exists() and file.samefile(source):
+            raise UsageError(
+                f"expected --output to be another file than {str(source)!r}, which is read, got "
+                f"{str(file)!r}, which is the same file. Choose another name: --output FILE."
+            )
     return file
+
+
+def data_files(arguments: argparse.Namespace) -> list[Path]:
+    """Files that ``--data`` may be read from."""
+    data = getattr(arguments, "data", None)
+    if data is None:
+        return []
+    path = Path(data)
+    return [file for file in path.iterdir() if "-ubyte" in file.name] if path.is_dir() else [path]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sk_mnist_mlp.cli.arguments import add_data_option
-from sk_mnist_mlp.cli.models import images_for
+from sk_mnist_mlp.cli.models import check_model_file, images_for
 from sk_mnist_mlp.cli.train import print_accuracy
 
 __all__ = ["add_parser"]
@@ -24,7 +24,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("file", metavar="FILE", help="a model that 'train' or 'search' wrote")
     add_data_option(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, writes=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     from sk_mnist_mlp.datasets import load_mnist
     from sk_mnist_mlp.persistence import load_model
 
+    check_model_file(arguments.file)
     model = load_model(arguments.file)
     data = getattr(arguments, "data", None)
     _, images, _, labels = load_mnist(path=data, return_splits=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from sk_mnist_mlp._storage import replacing
-from sk_mnist_mlp.cli.arguments import check_writable
-from sk_mnist_mlp.cli.models import classifier_of, describe_size
+from sk_mnist_mlp.cli.arguments import UsageError, check_writable
+from sk_mnist_mlp.cli.models import check_model_file, classifier_of, describe_size
 
 __all__ = ["add_parser"]
 
@@ -37,16 +38,22 @@ def add_parser(commands: Any) -> None:
         default=argparse.SUPPRESS,
         help="where to write it (default: beside the model, with the format's ending)",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, writes=True)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     source = Path(arguments.file)
     beside = source.with_suffix(_SUFFIXES[arguments.format])
-    output = check_writable(getattr(arguments, "output", beside))
+    output = check_writable(getattr(arguments, "output", beside), [source])
+    if arguments.format == "keras" and output.suffix not in (".keras", ".h5"):
+        raise UsageError(
+            f"expected --output to end in .keras, by which Keras knows its files, got "
+            f"{str(output)!r}. Choose another name."
+        )
     from sk_mnist_mlp.persistence import load_model
 
+    check_model_file(arguments.file)
     model = load_model(source)
     _WRITERS[arguments.format](model, output)
     print(f"Exported        {describe_size(output)}")
@@ -61,7 +68,12 @@ def _write_onnx(model: Any, output: Path) -> None:
 
 
 def _write_keras(model: Any, output: Path) -> None:
-    classifier_of(model).model_.save(output)
+    # Keras writes to a path of its own choosing; only whole files take a place beside others.
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder, f"model{output.suffix}")
+        classifier_of(model).model_.save(made)
+        with replacing(output, who="export") as file:
+            file.write(made.read_bytes())
 
 
 def _write_safetensors(model: Any, output: Path) -> None:

@@ -7,7 +7,7 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from sk_mnist_mlp.cli.models import classifier_of, describe_size
+from sk_mnist_mlp.cli.models import check_model_file, classifier_of, describe_size
 
 __all__ = ["add_parser"]
 
@@ -20,13 +20,14 @@ def add_parser(commands: Any) -> None:
         description="Describe a model: its layers, classes, training and parameters.",
     )
     parser.add_argument("file", metavar="FILE", help="a model that 'train' or 'search' wrote")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, writes=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     from sk_mnist_mlp.persistence import load_model, read_manifest
 
+    check_model_file(arguments.file)
     manifest = read_manifest(arguments.file)
     model = load_model(arguments.file)
     versions = ", ".join(f"{name} {version}" for name, version in manifest["written_by"].items())

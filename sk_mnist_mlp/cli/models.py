@@ -3,12 +3,78 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-__all__ = ["classifier_of", "describe_size", "images_for", "was_interrupted"]
+from sk_mnist_mlp.cli.arguments import PROGRAM, UsageError
+from sk_mnist_mlp.exceptions import ModelFileError
+
+__all__ = ["check_model_file", "classifier_of", "describe_size", "images_for", "was_interrupted"]
+
+_MODEL = b"PK\3\4"  # a zip archive
+_KINDS = {
+    b"\xff\xd8\xff": "a picture (JPEG)",
+    b"\x89PNG": "a picture (PNG)",
+    b"GIF8": "a picture (GIF)",
+    b"BM": "a picture (BMP)",
+    b"II*\0": "a picture (TIFF)",
+    b"MM\0*": "a picture (TIFF)",
+    b"RIFF": "a picture (WebP)",
+    b"\x93NUMPY": "an array (.npy)",
+    b"\x1f\x8b": "a compressed file (gzip)",
+    b"\0\0\x08": "an array (IDX)",
+}
+
+
+def check_model_file(path: str, images: Sequence[str] = ()) -> None:
+    """Refuse what is seen to be no model in words, where the reader would show its bytes.
+
+    Parameters
+    ----------
+    path : str
+        What was given as the model.
+    images : sequence of str
+        What was given as pictures, of which one may be a model in the wrong place.
+
+    Raises
+    ------
+    UsageError
+        If it is a picture or array, or another one is the model, and both were asked for.
+    ModelFileError
+        If it is something else.
+    OSError
+        If it is missing or may not be read.
+    """
+    head = _first_bytes(path)
+    if not head or head.startswith(_MODEL):
+        return
+    kinds = (kind for first, kind in _KINDS.items() if head.startswith(first))
+    kind = next(kinds, "something else")
+    models = [image for image in images if _is_model(image)]
+    if models or (images and kind != "something else"):
+        model = models[0] if models else "MODEL"
+        raise UsageError(
+            f"expected {path!r} to be a model, got {kind}. "
+            f"The model comes first: {PROGRAM} predict {model} {path}"
+        )
+    raise ModelFileError(
+        f"expected {path!r} to be a model, got {kind}. Give a file that 'train' or 'search' wrote."
+    )
+
+
+def _first_bytes(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(8)
+
+
+def _is_model(path: str) -> bool:
+    try:
+        return _first_bytes(path).startswith(_MODEL)
+    except OSError:
+        return False
 
 
 def classifier_of(model: Any) -> Any:

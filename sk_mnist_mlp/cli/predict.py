@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sk_mnist_mlp.cli.arguments import PROGRAM
 from sk_mnist_mlp.cli.errors import describe_error
-from sk_mnist_mlp.cli.models import classifier_of, images_for
+from sk_mnist_mlp.cli.models import check_model_file, classifier_of, images_for
 from sk_mnist_mlp.exceptions import DataFileError
 
 __all__ = ["add_parser"]
@@ -40,13 +40,14 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="one JSON object a line: file, index, label, probability, probabilities",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, writes=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; a file that cannot be read is told, left out, and makes the status 1."""
     from sk_mnist_mlp.persistence import load_model
 
+    check_model_file(arguments.file, arguments.images)
     model = load_model(arguments.file)
     status = 0
     for path in arguments.images:

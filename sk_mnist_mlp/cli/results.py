@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sk_mnist_mlp._extras import how_to_install
 from sk_mnist_mlp._storage import replacing
 
 __all__ = ["ResultTable", "describe_candidate", "print_table", "write_csv", "write_heat_map"]
@@ -115,7 +116,7 @@ def write_heat_map(search: Any, path: Path) -> bool:
         import matplotlib as mpl
         import matplotlib.pyplot as plt
     except ImportError:
-        print('\nNo heat map: matplotlib is missing. Install it: pip install "sk_mnist_mlp[plot]".')
+        print(f"\nNo heat map: matplotlib is missing. {how_to_install('matplotlib')}")
         return False
     from sk_mnist_mlp.inspection import SearchResultsDisplay
 

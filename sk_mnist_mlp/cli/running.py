@@ -14,6 +14,7 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV, ParameterGrid, StratifiedKFold
 
 from sk_mnist_mlp.cli.models import classifier_of
@@ -93,6 +94,7 @@ class Running:
         """Run the search, with a line for each fit that ends."""
         if self.n_done:
             print(f"{self.n_done} of {len(self.keys)} fits were done by an earlier call")
+        n_jobs = min(n_jobs, len(self.keys))  # more would have nothing to do
         search = GridSearchCV(
             RecordedFit(self._model, str(self._folder)),
             {_PREFIX + name: values for name, values in self._grid.items()},
@@ -106,7 +108,12 @@ class Running:
             warnings.filterwarnings("ignore", "One or more of the test scores are non-finite")
             warnings.filterwarnings("ignore", "MLPDigitClassifier: .* got interrupted")
             _start_workers(n_jobs)
-            search.fit(self._X, self._y)
+            # The report of a fit that failed has its traceback; its last line says why.
+            warnings.filterwarnings("ignore", category=FitFailedWarning)
+            try:
+                search.fit(self._X, self._y)
+            except ValueError as error:
+                raise ValueError(str(error).strip().splitlines()[-1]) from error
         return search
 
     def table(self) -> ResultTable:

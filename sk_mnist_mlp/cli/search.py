@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+from collections import Counter
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from sk_mnist_mlp.cli.arguments import (
     add_data_option,
     add_epochs_option,
     add_seed_option,
+    check_writable,
+    data_files,
     whole_number,
 )
 
@@ -64,7 +68,7 @@ def add_parser(commands: Any) -> None:
         help="folder to write into, made if need be (default: mnist-search- and a name that only "
         "this search has)",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, writes=True)
 
 
 def _n_jobs(text: str) -> int:
@@ -94,25 +98,38 @@ def run(arguments: argparse.Namespace) -> int:
     data = getattr(arguments, "data", None)
     X_train, X_test, y_train, y_test = load_mnist(path=data, return_splits=True)
     X, y = _draw_subset(X_train, y_train, arguments)
-    folder = _open_folder(arguments, grid, X, y)
+    _check_folds(y, arguments.cv)
+    question = _question(arguments, grid, X, y)
+    folder = _find_folder(arguments, question)
     classifier = MLPDigitClassifier(epochs=arguments.epochs, random_state=arguments.seed)
     model = make_pipeline(ImageFlattener(), classifier)
 
-    # Search: what is known is written whether it ends or is interrupted.
+    if folder.is_dir():
+        for name in (_MODEL, _TABLE, _PICTURE, _QUESTION):
+            check_writable(folder / name, data_files(arguments))
     running = Running(model, grid, X, y, arguments.cv, arguments.seed, folder / _FITS)
+    # Made when nothing is left that could refuse the search.
+    _make_folder(folder, question)
+
+    # Search: what is known is written whether it ends or is interrupted.
     print(
         f"{len(running.candidates)} candidates, {arguments.cv} folds: {len(running.keys)} fits of "
         f"{arguments.epochs} epochs on {len(X):,} images, in {folder}"
     )
     try:
         search = running.fit(arguments.n_jobs)
-    except KeyboardInterrupt:
-        table = running.table()
-        write_csv(table, folder / _TABLE)
-        raise KeyboardInterrupt(
-            f"interrupted; {running.n_done} of {len(running.keys)} fits are kept in "
-            f"{str(folder)!r}. Call it again with --output {folder} to go on."
-        ) from None
+    except (KeyboardInterrupt, BrokenExecutor) as end:
+        write_csv(running.table(), folder / _TABLE)
+        kept = (
+            f"{running.n_done} of {len(running.keys)} fits are kept in {str(folder)!r}. Call it "
+            f"again with --output {folder} to go on"
+        )
+        if isinstance(end, BrokenExecutor):
+            raise ChildProcessError(
+                "expected every process of the search to live, got one that was ended from "
+                f"outside, perhaps for its memory; {kept}, with a smaller --n-jobs."
+            ) from end
+        raise KeyboardInterrupt(f"interrupted; {kept}.") from None
     table = running.table()
     write_csv(table, folder / _TABLE)
     print_table(table)
@@ -160,11 +177,21 @@ def _draw_subset(X: Any, y: Any, arguments: argparse.Namespace) -> tuple[Any, An
     return images, labels
 
 
-def _open_folder(arguments: argparse.Namespace, grid: dict[str, list[Any]], X: Any, y: Any) -> Path:
-    """Make the folder of this search, or find it; refuse that of another."""
-    from sk_mnist_mlp.cli.records import data_digest, write_json
+def _check_folds(y: Any, n_folds: int) -> None:
+    most = max(Counter(y.tolist()).values(), default=0)
+    if n_folds > most:
+        raise UsageError(
+            f"expected --cv of at most {most}, the images of the largest class, got {n_folds}."
+        )
 
-    question = {
+
+def _question(
+    arguments: argparse.Namespace, grid: dict[str, list[Any]], X: Any, y: Any
+) -> dict[str, Any]:
+    """What the search asks: two calls that ask the same are one search."""
+    from sk_mnist_mlp.cli.records import data_digest
+
+    return {
         # Through JSON and back, so that it equals what is read from the file.
         "grid": json.loads(json.dumps(grid)),
         "folds": arguments.cv,
@@ -174,10 +201,20 @@ def _open_folder(arguments: argparse.Namespace, grid: dict[str, list[Any]], X: A
         "data": data_digest(X, y),
         "version": sk_mnist_mlp.__version__,
     }
+
+
+def _find_folder(arguments: argparse.Namespace, question: dict[str, Any]) -> Path:
+    """Name the folder of this search, there or not; refuse that of another."""
     name = hashlib.sha256(json.dumps(question).encode()).hexdigest()[:8]
     folder = Path(getattr(arguments, "output", f"mnist-search-{name}"))
     if folder.exists():
         _check_folder(folder, question)
+    return folder
+
+
+def _make_folder(folder: Path, question: dict[str, Any]) -> None:
+    from sk_mnist_mlp.cli.records import write_json
+
     try:
         (folder / _FITS).mkdir(parents=True, exist_ok=True)
     except FileExistsError:
@@ -185,7 +222,6 @@ def _open_folder(arguments: argparse.Namespace, grid: dict[str, list[Any]], X: A
             f"expected --output to be a folder, got the file {str(folder)!r}. Choose another name."
         ) from None
     write_json(folder / _QUESTION, question)
-    return folder
 
 
 def _check_folder(folder: Path, question: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from sk_mnist_mlp.cli.arguments import (
     add_data_option,
     add_seed_option,
     check_writable,
+    data_files,
     whole_number,
 )
 from sk_mnist_mlp.cli.models import classifier_of, describe_size, was_interrupted
@@ -55,12 +56,13 @@ def add_parser(commands: Any) -> None:
             help=f"{option.help} (tutorial: {option.default})",
         )
     add_seed_option(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, writes=True)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    output = check_writable(arguments.output)
+    output = check_writable(arguments.output, data_files(arguments))
+    check_writable(_partial(output), data_files(arguments))
     began = time.perf_counter()
     from sk_mnist_mlp import make_digit_pipeline
     from sk_mnist_mlp.datasets import load_mnist
@@ -106,12 +108,16 @@ def train_and_keep(model: Any, X: Any, y: Any, output: Path) -> None:
         return
     if n_epochs == 0:
         raise KeyboardInterrupt("interrupted in the first epoch; no model is written.")
-    partial = output.with_name(f"{output.stem}.interrupted{output.suffix}")
+    partial = _partial(output)
     save_model(model, partial)
     raise KeyboardInterrupt(
         f"interrupted after {n_epochs} of {classifier.epochs} epochs; the model so far is in "
         f"{str(partial)!r}."
     )
+
+
+def _partial(output: Path) -> Path:
+    return output.with_name(f"{output.stem}.interrupted{output.suffix}")
 
 
 def print_accuracy(model: Any, X_test: Any, y_test: Any) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sk_mnist_mlp._extras import require
 from sk_mnist_mlp.exceptions import DataFileError
 
 if TYPE_CHECKING:
@@ -76,13 +77,7 @@ def load_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     >>> image.shape, image.dtype, int(image.max()), int(image[0].max())
     ((28, 28), dtype('uint8'), 255, 0)
     """
-    try:
-        import PIL  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            f"{_WHO}: expected Pillow to be installed to read pictures, got none. "
-            'Install it: pip install "sk_mnist_mlp[image]".'
-        ) from error
+    require("PIL", who=_WHO, purpose="to read pictures")
     shown = repr(os.fspath(path))
     grey = _read_grey(path, shown)
     return prepare_digit(grey, source=shown)

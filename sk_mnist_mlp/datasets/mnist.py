@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib import format as numpy_format
 from numpy.typing import NDArray
 
+from sk_mnist_mlp._extras import require
 from sk_mnist_mlp.datasets.idx import open_file, read_at_most, read_idx
 from sk_mnist_mlp.exceptions import DataFileError
 
@@ -168,8 +169,8 @@ def load_mnist(
     >>> y_train[:8]
     array([5, 0, 4, 1, 9, 2, 1, 3])
     """
-    if as_frame:
-        _require_pandas()
+    if as_frame:  # refused before seconds of work
+        require("pandas", who=_WHO, purpose="for as_frame=True")
     train, test = _read_parts(None if path is None else Path(path))
     if return_splits:
         X_train, y_train = _as_frames(train) if as_frame else train
@@ -217,17 +218,6 @@ def _as_frames(part: _Part) -> tuple[Any, Any]:
 
     frame = pd.DataFrame(_flat(part.images), columns=_feature_names())
     return frame, pd.Series(part.labels, name="target")
-
-
-def _require_pandas() -> None:
-    """Refuse early, before seconds of work, when ``as_frame`` cannot be honoured."""
-    try:
-        import pandas  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            f"{_WHO}: expected pandas to be installed for as_frame=True, got none. "
-            f"Install it: pip install pandas."
-        ) from error
 
 
 def _flat(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

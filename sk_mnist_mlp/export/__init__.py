@@ -1,4 +1,4 @@
-"""Interchange: fitted models for other programs, and other programs' models as ours."""
+"""Interchange: models for other programs, and other programs' models as ours."""
 
 from sk_mnist_mlp.export.keras_models import from_keras
 from sk_mnist_mlp.export.onnx_models import to_onnx

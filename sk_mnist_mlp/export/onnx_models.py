@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sk_mnist_mlp import __version__
-from sk_mnist_mlp.export.extras import require
+from sk_mnist_mlp._extras import require
 from sk_mnist_mlp.export.graph import (
     OPSET,
     Graph,
@@ -64,7 +64,7 @@ def to_onnx(estimator: Any) -> Any:
     ['rows', 'label', 'probabilities']
     """
     check_model("to_onnx", estimator, pipelines=True)
-    onnx = require("onnx", extra="onnx", who="to_onnx")
+    onnx = require("onnx", who="to_onnx")
     helper = onnx.helper
     flatteners, classifier = split_model(estimator)
     graph = Graph()

@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sk_mnist_mlp._extras import require
 from sk_mnist_mlp._network import ACTIVATIONS, as_layers
 from sk_mnist_mlp._storage import Fields, replacing
 from sk_mnist_mlp.exceptions import ModelFileError
-from sk_mnist_mlp.export.extras import require
 from sk_mnist_mlp.export.models import check_chain, check_model, fitted_classifier
 from sk_mnist_mlp.persistence.values import NotPlainError, decode_labels, encode_labels
 
@@ -53,7 +53,7 @@ def to_safetensors(estimator: Any, path: str | os.PathLike[str]) -> None:
     from_safetensors : Reads the file, and has an example.
     """
     check_model("to_safetensors", estimator, pipelines=False)
-    numpy_format = require("safetensors.numpy", extra="safetensors", who="to_safetensors")
+    numpy_format = require("safetensors.numpy", who="to_safetensors")
     try:
         labels = encode_labels(estimator.classes_)
     except NotPlainError as error:
@@ -123,7 +123,7 @@ def from_safetensors(
     >>> bool((loaded.predict(X / 16) == model.predict(X / 16)).all())
     True
     """
-    require("safetensors.numpy", extra="safetensors", who="from_safetensors")
+    require("safetensors.numpy", who="from_safetensors")
     import safetensors
 
     path = Path(path)

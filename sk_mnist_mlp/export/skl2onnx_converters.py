@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sk_mnist_mlp._estimators import ImageFlattener, MLPDigitClassifier
-from sk_mnist_mlp.export.extras import require
+from sk_mnist_mlp._extras import require
 from sk_mnist_mlp.export.graph import Graph, add_classifier, add_flattener, onnx_labels
 
 __all__ = ["register_skl2onnx_converters"]
@@ -42,7 +42,7 @@ def register_skl2onnx_converters() -> None:
     >>> skl2onnx.to_onnx(model, X[:1].astype("float32")).graph.input[0].name
     'X'
     """
-    skl2onnx = require("skl2onnx", extra="onnx", who="register_skl2onnx_converters")
+    skl2onnx = require("skl2onnx", who="register_skl2onnx_converters")
     skl2onnx.update_registered_converter(
         ImageFlattener, "SkMnistMlpImageFlattener", _flattener_shapes, _convert_flattener
     )

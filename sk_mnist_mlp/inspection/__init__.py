@@ -1,4 +1,4 @@
-"""Pictures of a search and of a training, as scikit-learn's Display classes draw them."""
+"""Pictures of searches and trainings, in the manner of scikit-learn's Displays."""
 
 from sk_mnist_mlp.inspection.search_results import SearchResultsDisplay
 from sk_mnist_mlp.inspection.training_curve import TrainingCurveDisplay

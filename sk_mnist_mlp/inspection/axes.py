@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sk_mnist_mlp._extras import require
+
 __all__ = ["GREY", "import_pyplot", "tidy"]
 
 GREY = "#6b7280"
@@ -18,14 +20,7 @@ def import_pyplot(who: str) -> Any:
     ImportError
         If matplotlib is not installed.
     """
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            f"{who}: expected matplotlib, which is not installed. "
-            "Install it: pip install 'sk_mnist_mlp[plot]'."
-        ) from error
-    return plt
+    return require("matplotlib.pyplot", who=who)
 
 
 def tidy(ax: Any) -> None:

@@ -1,18 +1,19 @@
-"""The command ``sk-mnist-mlp``: train, search, evaluate, predict, info, export.
+"""What ``sk-mnist-mlp`` does: find the command, run it, and say in one line what went wrong.
 
-Exit status: 0 done, 1 it could not be done (a bad file, say), 2 wrongly called, 130 interrupted.
+Exit status: 0 done, 1 it could not be done (a bad file, say), 2 wrongly called, 130 interrupted
+(143 by SIGTERM, 129 by SIGHUP), 141 nobody reads the output: its reader has gone, or it is closed.
+``train``, ``search`` and ``export`` have then done their work and written their files all the same.
 Every error is one line on standard error.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import sk_mnist_mlp
+from sk_mnist_mlp import __version__
 from sk_mnist_mlp.cli import evaluate as _evaluate
 from sk_mnist_mlp.cli import export as _export
 from sk_mnist_mlp.cli import info as _info
@@ -21,12 +22,13 @@ from sk_mnist_mlp.cli import search as _search
 from sk_mnist_mlp.cli import train as _train
 from sk_mnist_mlp.cli.arguments import PROGRAM, Parser, UsageError
 from sk_mnist_mlp.cli.errors import describe_error
+from sk_mnist_mlp.cli.signals import Requests, orderly_ends
+from sk_mnist_mlp.cli.streams import OutputLost, Stream, safe_streams
 
 __all__ = ["main"]
 
 _COMMANDS = (_train, _search, _evaluate, _predict, _info, _export)
-_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-_BROKEN_PIPE = 141  # 128 + SIGPIPE
+_UNREAD = 141  # 128 + SIGPIPE, as shells have it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,16 +50,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["info", "/no/such/file"])
     1
     """
+    with safe_streams() as output:
+        status = _main(arguments, output)
+        output.raises = False
+        output.flush()
+        if output.error is None or status:
+            return status
+        if output.is_unread:
+            return _UNREAD
+        reason = (output.error.strerror or str(output.error)).rstrip(".")
+        _complain(
+            PROGRAM,
+            f"expected standard output to take what is written, got: {reason}. "
+            "Send it somewhere else.",
+        )
+        return 1
+
+
+def _main(arguments: Sequence[str] | None, output: Stream) -> int:
     try:
         parsed = _parser().parse_args(arguments)
     except SystemExit as stop:  # argparse exits by itself: 0 after --help, 2 after an error
         return int(stop.code or 0)
-    with warnings.catch_warnings():
+    # Work whose result is a file is done whether or not anybody reads how it goes.
+    output.raises = not parsed.writes
+    with warnings.catch_warnings(), orderly_ends() as requests:
         warnings.showwarning = _show_warning
-        return _run(parsed)
+        return _run(parsed, requests)
 
 
-def _run(parsed: Any) -> int:
+def _run(parsed: Any, requests: Requests) -> int:
     who = f"{PROGRAM} {parsed.command}"
     try:
         status: int = parsed.run(parsed)
@@ -68,11 +90,9 @@ def _run(parsed: Any) -> int:
         return 2
     except KeyboardInterrupt as interrupt:
         _complain(who, str(interrupt) or "interrupted.")
-        return _INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the output has gone; flushing the rest at exit would fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _BROKEN_PIPE
+        return requests.status
+    except OutputLost:
+        return 0  # the stream knows why
     # The package's own errors are ValueErrors; scikit-learn's about data are too.
     except (OSError, ValueError, TypeError, ImportError, MemoryError) as error:
         _complain(who, describe_error(error))
@@ -85,9 +105,7 @@ def _parser() -> Parser:
         description="Train, search, keep and use a multilayer perceptron for handwritten digits.",
         epilog=f"'{PROGRAM} COMMAND --help' tells more about a command.",
     )
-    parser.add_argument(
-        "--version", action="version", version=f"sk_mnist_mlp {sk_mnist_mlp.__version__}"
-    )
+    parser.add_argument("--version", action="version", version=f"sk_mnist_mlp {__version__}")
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True, parser_class=Parser
     )
