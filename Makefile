@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SKLEARN_VERSIONS ?= 1.6 1.7 1.8 1.9
 OLDEST_SKLEARN := 1.6
-CONTRACT := tests/test_contract.py tests/test_flatten.py
+CONTRACT := tests/_estimators/test_contract.py tests/_estimators/test_flattener.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Array API checks of scikit-learn run instead of being skipped.
@@ -76,7 +76,7 @@ $(VENV)-sklearn-%/installed: pyproject.toml
 	@touch $@
 
 test-ray: $(VENV)/test.installed $(VENV)/ray.installed ## Run the tests of searches on Ray, which is large
-	$(BIN)/python -m pytest tests/ray_backend.py
+	$(BIN)/python -m pytest tests/model_selection/ray_backend.py
 
 BENCHMARKS := bench_fit bench_predict bench_memory bench_search bench_accuracy
 

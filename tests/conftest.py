@@ -4,4 +4,4 @@ from importlib.util import find_spec
 
 # `make test-ray` installs Ray, whose wheels are large, and runs this file; doctests would import
 # it everywhere else.
-collect_ignore = [] if find_spec("ray") else ["ray_backend.py"]
+collect_ignore = [] if find_spec("ray") else ["model_selection/ray_backend.py"]

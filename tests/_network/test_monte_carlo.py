@@ -84,7 +84,6 @@ def test_the_mean_is_the_expectation_over_all_masks():
     assert (np.abs(samples.mean(axis=0) - expected) < 5 * error + 1e-6).all()
 
 
-@pytest.mark.timeout(120)
 def test_draws_have_the_moments_of_keras_in_training(model):
     """Mean and spread are those of the Keras model called with ``training=True``."""
     rows, n_samples = X[400:404], 2_000

@@ -11,9 +11,7 @@ from sklearn.datasets import load_digits
 
 from sk_mnist_mlp import MLPDigitClassifier
 
-pytestmark = pytest.mark.timeout(120)
-
-EXAMPLE = Path(__file__).parents[1] / "examples" / "optuna_pruning.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "optuna_pruning.py"
 
 
 class ReportEachEpoch(keras.callbacks.Callback):

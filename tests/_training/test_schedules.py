@@ -115,7 +115,6 @@ SCHEDULES = keras.optimizers.schedules
     ],
     ids=lambda schedule: type(schedule).__name__,
 )
-@pytest.mark.timeout(60)
 def test_rates_asked_at_once_are_those_asked_one_by_one(schedule):
     """Every kind of Keras schedule gives in one graph what it gives to each step alone."""
     one_by_one = [float(schedule(step)) for step in range(5, 45)]
@@ -151,7 +150,6 @@ def test_an_optimizer_brings_the_rate_that_is_scaled():
     np.testing.assert_allclose(weights_of(instance), weights_of(by_name), rtol=1e-6)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     "schedule",
     ["cosine", "one_cycle", keras.optimizers.schedules.PolynomialDecay(0.01, 20, 0.001)],

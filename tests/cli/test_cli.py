@@ -85,7 +85,6 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"sk_mnist_mlp {sk_mnist_mlp.__version__}\n"
 
 
-@pytest.mark.timeout(60)
 def test_help_imports_next_to_nothing():
     """Asking for help imports neither scikit-learn nor TensorFlow."""
     code = (
@@ -96,7 +95,6 @@ def test_help_imports_next_to_nothing():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.timeout(60)
 def test_using_a_model_needs_no_tensorflow(model_file, data):
     """Describing a model, measuring it and predicting with it never import TensorFlow."""
     code = (
@@ -310,7 +308,6 @@ def test_bad_data(command, tmp_path, capsys):
     assert not output.exists()
 
 
-@pytest.mark.timeout(60)
 def test_no_traceback(tmp_path):
     """As a process of its own the command ends with that status and no traceback."""
     done = start("info", str(tmp_path / "none.skmlp"))
@@ -353,7 +350,6 @@ def invocation(request, model_file, data, tmp_path):
     return arguments, written and tmp_path / written
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("invocation", EVERYTHING, indirect=True)
 def test_reader_that_leaves(invocation, tmp_path):
     """When the reader of a pipe has gone, a command does its work, and ends without a word."""
@@ -372,7 +368,6 @@ def test_reader_that_leaves(invocation, tmp_path):
     assert written is None or written.exists()
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.skipif(os.name == "nt", reason="closes streams by a shell")
 @pytest.mark.parametrize("invocation", EVERYTHING, indirect=True)
 @pytest.mark.parametrize(
@@ -412,7 +407,6 @@ def test_streams_of_a_caller_that_are_none_or_closed(model_file, monkeypatch, ca
         assert (sys.stdout, sys.stderr) == (out, err)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_names_that_the_console_lacks(model_file, encoding, tmp_path):
     """A name of letters that the console's encoding lacks is shown by escapes; the rest follows."""
@@ -515,7 +509,6 @@ def test_train_that_diverges_writes_nothing(data, tmp_path, capsys):
     assert output.read_text() == "older"
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", ["out.npz", "hard.npz", "soft.npz"])
 def test_train_spares_its_data(data, tmp_path, name, capsys):
     """The data to train on are never written over, by whatever name they are known."""
@@ -550,7 +543,6 @@ def test_train_spares_a_folder_of_data(tmp_path, capsys):
     assert main([*options, "--output", model]) == main([*options, "--output", model]) == 0
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without asking")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_train_that_is_told_to_end(data, tmp_path, name):
@@ -564,13 +556,12 @@ def test_train_that_is_told_to_end(data, tmp_path, name):
     number = getattr(signal, name)
     process.send_signal(number)
     process.send_signal(number)  # as timeout does, once to the process and once to its group
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=600)
     assert process.returncode == 128 + number
     assert error.startswith("sk-mnist-mlp train: interrupted after ")
     assert (tmp_path / "m.interrupted.skmlp").exists()
 
 
-@pytest.mark.timeout(120)
 def test_interrupted_train_keeps_what_it_learnt(data, tmp_path):
     """Ctrl-C keeps the epochs done so far beside an older model, and ends with status 130."""
     from sk_mnist_mlp.persistence import load_model
@@ -584,7 +575,7 @@ def test_interrupted_train_keeps_what_it_learnt(data, tmp_path):
         if line.startswith("Epoch    3/5000"):
             break
     os.killpg(process.pid, signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=600)
     assert process.returncode in (130, -signal.SIGINT)
     kept = tmp_path / "m.interrupted.skmlp"
     found = re.fullmatch(
@@ -670,7 +661,7 @@ def test_info_describes_the_model(model_file, capsys):
 
 def test_installed_command():
     """What pyproject.toml installs as sk-mnist-mlp is this command."""
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     module, function = project["project"]["scripts"]["sk-mnist-mlp"].split(":")
     assert getattr(importlib.import_module(module), function) is main
 

@@ -229,7 +229,6 @@ def test_swapped_arguments(model_file, test_digits, tmp_path, monkeypatch, capsy
 # export
 
 
-@pytest.mark.timeout(120)
 def test_export_onnx(model_file, test_digits, tmp_path, capsys):
     """The ONNX file names the same digits from the same images."""
     import onnxruntime
@@ -243,7 +242,6 @@ def test_export_onnx(model_file, test_digits, tmp_path, capsys):
     np.testing.assert_array_equal(labels, load_model(model_file).predict(images))
 
 
-@pytest.mark.timeout(120)
 def test_export_keras(model_file, test_digits, tmp_path):
     """The Keras file, beside the model by default, is a network of equal predictions."""
     import keras

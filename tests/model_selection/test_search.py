@@ -22,8 +22,6 @@ from sklearn.pipeline import make_pipeline
 
 from sk_mnist_mlp import ImageFlattener, MLPDigitClassifier
 
-pytestmark = pytest.mark.timeout(120)
-
 GRID = {"dropout": [0.0, 0.4], "hidden_units": [8, 16]}
 
 
@@ -203,7 +201,7 @@ def test_memory_stays_flat_over_a_search(path, n_candidates):
         [sys.executable, "-c", textwrap.dedent(script)],
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=600,
         check=True,
     )
     assert int(run.stdout.split()[-1]) < 50
@@ -211,11 +209,11 @@ def test_memory_stays_flat_over_a_search(path, n_candidates):
 
 def test_the_example_runs(tmp_path):
     """examples/plot_grid_search.py searches a few images and draws its three pictures."""
-    example = Path(__file__).parents[1] / "examples" / "plot_grid_search.py"
+    example = Path(__file__).parents[2] / "examples" / "plot_grid_search.py"
     # Written to a file: a pipe would stay open in the workers, should the time run out.
     with (tmp_path / "shown.txt").open("w") as shown:
         command = [sys.executable, example, tmp_path / "pictures", "300"]
-        subprocess.run(command, stdout=shown, timeout=110, check=True)
+        subprocess.run(command, stdout=shown, timeout=600, check=True)
     assert "16 candidates,  2 epochs each" in (tmp_path / "shown.txt").read_text()
     pictures = sorted(path.name for path in (tmp_path / "pictures").iterdir())
     assert pictures == ["grid_search.png", "halving.png", "training_curves.png"]

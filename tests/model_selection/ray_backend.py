@@ -21,7 +21,6 @@ from sklearn.pipeline import make_pipeline
 from sk_mnist_mlp import ImageFlattener, MLPDigitClassifier
 
 pytestmark = [
-    pytest.mark.timeout(180),
     # Of Ray's own making: joblib's context and the way its pool is put together.
     pytest.mark.filterwarnings("ignore:.*context.*argument.*:UserWarning"),
 ]

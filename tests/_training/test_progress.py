@@ -19,8 +19,6 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sk_mnist_mlp import MLPDigitClassifier
 
-pytestmark = pytest.mark.timeout(120)
-
 SETUP = """
 from sklearn.datasets import load_digits
 from sk_mnist_mlp import MLPDigitClassifier
@@ -64,7 +62,7 @@ def log(code):
         [sys.executable, "-c", SETUP + textwrap.dedent(code)],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=600,
         check=True,
     )
     return run.stdout, run.stderr

@@ -16,8 +16,6 @@ from sklearn.pipeline import make_pipeline
 from sk_mnist_mlp import ImageFlattener, MLPDigitClassifier
 from sk_mnist_mlp._estimators.sklearn_compat import open_fit_context
 
-pytestmark = pytest.mark.timeout(120)
-
 callback_module = pytest.importorskip("sklearn.callback", reason="scikit-learn 1.9 or later")
 ProgressBar, ScoringMonitor = callback_module.ProgressBar, callback_module.ScoringMonitor
 
