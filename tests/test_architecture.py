@@ -268,7 +268,7 @@ def test_time_limits_catch_hangs_alone():
 
 @pytest.mark.parametrize("folder", sorted({p.parent for p in FILES} - {PACKAGE}))
 def test_the_tests_mirror_the_package(folder):
-    """Every folder of the package has one of its name among the tests, but what is tested by use."""
+    """Every folder of the package has one of its name among the tests, or is tested by use."""
     if folder.name == "_storage":  # through model files and checkpoints
         return
     assert list((Path(__file__).parent / folder.name).glob("test_*.py")), folder.name

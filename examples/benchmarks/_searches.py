@@ -47,7 +47,9 @@ def _search_ours(task: Task, n_jobs: int | None) -> Values:
     if task["data"] == "mnist":  # the fits of load_digits never need TensorFlow
         import keras  # noqa: F401 - outside the clock, as for SciKeras
 
-    classifier = _peers.ours(epochs=task["epochs"], random_state=0)
+    classifier = _peers.ours(
+        epochs=task["epochs"], engine=task.get("engine", "auto"), random_state=0
+    )
     return _time_search(classifier, _our_grid(task), task, n_jobs)
 
 
@@ -170,7 +172,4 @@ def gpu_fused(task: Task) -> Values:
 
 def gpu_alone(task: Task) -> Values:
     """Search with one fit after the other, on a GPU, the small fits too."""
-    from sk_mnist_mlp._training import loop as _compiled
-
-    _compiled.choose_path = lambda plan, data: "xla"
-    return on_gpu(ours_alone, task)
+    return on_gpu(ours_alone, task | {"engine": "xla"})

@@ -68,12 +68,12 @@ def keras_callback(watch: Watch, activation: str) -> Any:
     """Make a callback that looks after every epoch, for Keras's loop and for ours."""
     import keras
 
-    from sk_mnist_mlp._network.forward import forward
+    from sk_mnist_mlp._network import as_layers, forward
 
     class Look(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            weights = self.model.get_weights()
-            watch.look(lambda rows: forward(rows, weights, activation, dtype=np.float32).argmax(1))
+            layers = as_layers(self.model.get_weights())
+            watch.look(lambda rows: forward(rows, layers, activation, dtype=np.float32).argmax(1))
 
     return Look()
 

@@ -36,7 +36,7 @@ def resident() -> float:
 
 
 def fits_in_numpy(task: Task) -> Values:
-    """Fit small data, which the compiled engine trains without compiling."""
+    """Fit small data, which trains in NumPy."""
     X, y = digits()
     values = _grow_over_fits(X, y, task)
     if "tensorflow" in sys.modules:
@@ -46,35 +46,35 @@ def fits_in_numpy(task: Task) -> Values:
 
 def fits_in_xla(task: Task) -> Values:
     """Fit MNIST rows, each fit through the compiled program however small it is."""
-    from sk_mnist_mlp._training import loop as _compiled
+    from sk_mnist_mlp._training.runners import n_traces
 
-    _compiled.choose_path = lambda plan, data: "xla"
     X, _, y, _ = mnist(4000)
-    values = _grow_over_fits(X, y, task)
-    traces = _compiled.n_traces()
+    values = _grow_over_fits(X, y, task, engine="xla")
+    traces = n_traces()
     if not traces:
         raise RuntimeError("nothing was compiled, so these fits were not trained in XLA")
     return values | {"traces": traces}
 
 
-def _grow_over_fits(X: Any, y: Any, task: Task) -> Values:
+def _grow_over_fits(X: Any, y: Any, task: Task, **parameters: Any) -> Values:
     after_warm_up = 0.0
     with Stopwatch() as watch:
         for number in range(task["fits"]):
-            _fit_one(X, y, number)
+            _fit_one(X, y, number, **parameters)
             if number + 1 == WARM_UP:
                 after_warm_up = resident()
     at_end = resident()
     return {"seconds": watch.seconds, "after_10": after_warm_up, "at_end": at_end}
 
 
-def _fit_one(X: Any, y: Any, number: int) -> None:
+def _fit_one(X: Any, y: Any, number: int, **parameters: Any) -> None:
     classifier = _peers.ours(
         hidden_units=WIDTHS[number % len(WIDTHS)],
         dropout=0.1 + 0.002 * number,
         learning_rate=0.001 + 1e-5 * number,
         epochs=2,
         random_state=number,
+        **parameters,
     )
     rows = slice(number % 7, len(X) - 3 * number)
     classifier.fit(X[rows], y[rows]).predict(X)

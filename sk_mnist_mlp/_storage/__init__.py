@@ -14,16 +14,28 @@ from sk_mnist_mlp._storage.keras_config import (
     undecayed,
     with_configs,
 )
+from sk_mnist_mlp._storage.labels import (
+    NUMBERS,
+    NotPlainError,
+    decode_labels,
+    decode_numbers,
+    encode_labels,
+)
 
 __all__ = [
     "KERAS_CLASSES",
+    "NUMBERS",
     "Arrays",
     "Fields",
     "KerasConfig",
+    "NotPlainError",
     "Refuse",
     "check_place",
     "config_of",
     "copy_optimizer",
+    "decode_labels",
+    "decode_numbers",
+    "encode_labels",
     "read_archive",
     "replacing",
     "shown",

@@ -12,10 +12,9 @@ from numpy.typing import ArrayLike
 
 from sk_mnist_mlp._extras import require
 from sk_mnist_mlp._network import ACTIVATIONS, as_layers
-from sk_mnist_mlp._storage import Fields, replacing
+from sk_mnist_mlp._storage import Fields, NotPlainError, decode_labels, encode_labels, replacing
 from sk_mnist_mlp.exceptions import ModelFileError
 from sk_mnist_mlp.export.models import check_chain, check_model, fitted_classifier
-from sk_mnist_mlp.persistence.values import NotPlainError, decode_labels, encode_labels
 
 __all__ = ["from_safetensors", "to_safetensors"]
 

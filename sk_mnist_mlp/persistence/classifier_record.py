@@ -10,7 +10,7 @@ from sklearn import config_context
 
 from sk_mnist_mlp._estimators import MLPDigitClassifier, sample_weight_requests
 from sk_mnist_mlp._network import ACTIVATIONS, NetworkSpec
-from sk_mnist_mlp._storage import Arrays, Fields
+from sk_mnist_mlp._storage import Arrays, Fields, NotPlainError, decode_labels, encode_labels
 from sk_mnist_mlp._training import (
     FittedNetwork,
     pack_layers,
@@ -26,13 +26,7 @@ from sk_mnist_mlp.persistence.parameters import (
     set_feature_names,
     unpack_parameters,
 )
-from sk_mnist_mlp.persistence.values import (
-    NotPlainError,
-    decode,
-    decode_labels,
-    encode,
-    encode_labels,
-)
+from sk_mnist_mlp.persistence.values import decode, encode
 
 __all__ = ["pack_classifier", "unpack_classifier"]
 

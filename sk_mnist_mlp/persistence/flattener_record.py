@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sk_mnist_mlp._estimators import ImageFlattener, divisor_of, output_container
-from sk_mnist_mlp._storage import Fields, shown
+from sk_mnist_mlp._storage import NUMBERS, Fields, shown
 from sk_mnist_mlp.persistence.parameters import (
     check_fitted,
     feature_names,
@@ -16,7 +16,6 @@ from sk_mnist_mlp.persistence.parameters import (
     set_feature_names,
     unpack_parameters,
 )
-from sk_mnist_mlp.persistence.values import NUMBERS
 
 __all__ = ["pack_flattener", "unpack_flattener"]
 

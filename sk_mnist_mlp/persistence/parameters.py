@@ -10,8 +10,8 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from sk_mnist_mlp._estimators import MLPDigitClassifier
-from sk_mnist_mlp._storage import Fields, KerasConfig
-from sk_mnist_mlp.persistence.values import NotPlainError, decode_parameters, encode
+from sk_mnist_mlp._storage import Fields, KerasConfig, NotPlainError
+from sk_mnist_mlp.persistence.values import decode_parameters, encode
 
 __all__ = [
     "check_fitted",

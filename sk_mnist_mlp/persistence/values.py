@@ -16,35 +16,30 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from sk_mnist_mlp._estimators import ImageFlattener, MLPDigitClassifier, RandomDistortion
-from sk_mnist_mlp._storage import KERAS_CLASSES, Fields, KerasConfig, Refuse, config_of, shown
+from sk_mnist_mlp._storage import (
+    KERAS_CLASSES,
+    NUMBERS,
+    Fields,
+    KerasConfig,
+    NotPlainError,
+    Refuse,
+    config_of,
+    decode_numbers,
+    shown,
+)
 
 __all__ = [
-    "NUMBERS",
-    "NotPlainError",
     "decode",
-    "decode_labels",
     "decode_parameters",
     "encode",
-    "encode_labels",
 ]
 
 _SPECIAL_FLOATS = ("inf", "-inf", "nan")
-NUMBERS = (
-    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-    *("float16", "float32", "float64"),
-)
-"""Names of the dtypes that labels, pixels and arrays of parameters may have."""
 _ESTIMATORS: dict[str, type[BaseEstimator]] = {
     kind.__name__: kind for kind in (ImageFlattener, MLPDigitClassifier, RandomDistortion)
 }
 """Estimators that may be a parameter; no other is ever made."""
-_STRINGS = ("object", "str", "string")
-_MAX_LABEL_CHARACTERS = 1 << 22
 _MT19937_WORDS = 624
-
-
-class NotPlainError(Exception):
-    """A value is no plain value; its one argument says what it is."""
 
 
 # ----------------------------------------------------------------------------------------------
@@ -146,7 +141,7 @@ def _decode_dict(fields: Fields, name: str) -> dict[Any, Any]:
 
 def _decode_array(fields: Fields, name: str) -> NDArray[Any]:
     inner = fields.fields(name)
-    array = _decode_numbers(inner, inner.text("dtype", NUMBERS))
+    array = decode_numbers(inner, inner.text("dtype", NUMBERS))
     inner.close()
     return array
 
@@ -224,72 +219,3 @@ def decode_parameters(fields: Fields, kind: type[BaseEstimator]) -> dict[str, An
             )
         decoded[name] = decode(fields.take(name), f"{fields.where}.{name}", fields.refuse)
     return decoded
-
-
-# ----------------------------------------------------------------------------------------------
-# Labels
-
-
-def encode_labels(labels: NDArray[Any]) -> dict[str, Any]:
-    """An array of class labels as what ``json`` can write.
-
-    Raises
-    ------
-    NotPlainError
-        If they are something else than bools, numbers or strings.
-    """
-    kind = labels.dtype.kind
-    name = {"U": "str", "O": "object", "T": "string"}.get(kind, labels.dtype.name)
-    values = labels.tolist()
-    if name not in NUMBERS + _STRINGS or not all(
-        isinstance(v, (bool, int, float, str)) for v in values
-    ):
-        raise NotPlainError(f"labels of {labels.dtype}")
-    encoded: dict[str, Any] = {"dtype": name, "values": encode(values)}
-    if kind == "U":
-        encoded["width"] = labels.dtype.itemsize // 4
-        if encoded["width"] * len(labels) > _MAX_LABEL_CHARACTERS:
-            raise NotPlainError(f"labels of {encoded['width']} characters")
-    return encoded
-
-
-def decode_labels(fields: Fields, n_labels: int) -> NDArray[Any]:
-    """The labels that :func:`encode_labels` wrote: ``n_labels`` of them, sorted and distinct."""
-    dtype = fields.text("dtype", NUMBERS + _STRINGS)
-    if len(fields.items("values")) != n_labels:
-        fields.fail("values", f"a list of {n_labels} labels, the width of the last layer,")
-    labels = (_decode_strings if dtype in _STRINGS else _decode_numbers)(fields, dtype)
-    fields.close()
-    if not (labels[1:] > labels[:-1]).all():
-        fields.fail("values", "sorted and distinct labels")
-    return labels
-
-
-def _decode_numbers(fields: Fields, dtype: str) -> NDArray[Any]:
-    values = fields.items("values")
-    kind = np.dtype(dtype).kind
-    allowed = {"b": (bool,), "f": (int, float)}.get(kind, (int,))
-    try:
-        if all(type(value) in allowed for value in values):
-            with np.errstate(over="ignore"):
-                array = np.array(values, dtype)
-            if np.isfinite(array).all():
-                return array
-    except OverflowError:
-        pass
-    fields.fail("values", f"a list of finite numbers of {dtype}")
-
-
-def _decode_strings(fields: Fields, dtype: str) -> NDArray[Any]:
-    values = fields.items("values")
-    texts = all(isinstance(value, str) for value in values)
-    numbers_only = all(isinstance(value, (bool, int, float)) for value in values)
-    if not texts and not (dtype == "object" and numbers_only):
-        fields.fail("values", "a list of strings")
-    if dtype == "object":
-        return np.array(values, dtype=object)
-    if dtype == "string":
-        return np.array(values, dtype="T")
-    longest = max(map(len, values), default=1)
-    width = fields.whole("width", longest, _MAX_LABEL_CHARACTERS // max(1, len(values)))
-    return np.array(values, f"<U{width}")
