@@ -15,12 +15,18 @@ from numpy.typing import NDArray
 from sk_mnist_mlp.cli.arguments import PROGRAM
 from sk_mnist_mlp.cli.errors import describe_error
 from sk_mnist_mlp.cli.models import check_model_file, classifier_of, images_for
+from sk_mnist_mlp.datasets.images import Shapes, find_shapes, read_digit
 from sk_mnist_mlp.exceptions import DataFileError
 
 __all__ = ["add_parser"]
 
 _NPY_MAGIC = b"\x93NUMPY"
 _GZIP_MAGIC = b"\x1f\x8b"
+_SURE = 0.9
+"""Probability from which an answer is sure. Of MNIST's test images the tutorial's network is sure
+of 96.6 %, of which it names 99.43 % rightly, and of the others 67 %; the recipe "accurate" is of
+98.2 %, 99.80 % and 76 %."""
+
 _IDX_TYPES = frozenset(b"\x08\x09\x0b\x0c\x0d\x0e")
 
 
@@ -31,14 +37,17 @@ def add_parser(commands: Any) -> None:
         help="name the digits in pictures",
         description="Name the digits in pictures: PNG, JPEG and others of any size, dark on light "
         "or light on dark, which are scaled and centred as MNIST's images were; IDX and .npy "
-        "arrays of images are taken as they are.",
+        "arrays of images are taken as they are. A line has the file, the digit with its "
+        "probability, the runner-up with its own, and 'unsure' where the probability is below "
+        f"{_SURE:.0%} or the picture is not one shape made of strokes.",
     )
     parser.add_argument("file", metavar="FILE", help="a model that 'train' or 'search' wrote")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="a picture, IDX or .npy file")
     parser.add_argument(
         "--json",
         action="store_true",
-        help="one JSON object a line: file, index, label, probability, probabilities",
+        help="one JSON object a line: file, index, label, probability, runner_up, sure, shapes "
+        "(how many separate ones, null for rows of pixels), probabilities",
     )
     parser.set_defaults(run=run, writes=False)
 
@@ -69,12 +78,34 @@ class _Answer:
     file: str
     index: int | None
     label: Any
+    runner_up: Any
     probabilities: dict[str, float]
+    shapes: Shapes | None  # None of rows of pixels, whose places are not known
+
+    @property
+    def doubts(self) -> list[str]:
+        """Why the answer is not sure."""
+        found = []
+        if self.shapes is not None:
+            if self.shapes.number == 0:
+                found.append("the picture is empty")
+            elif not self.shapes.are_strokes:
+                found.append("no strokes, but noise or a blot")
+            elif self.shapes.number > 1:
+                found.append(f"{self.shapes.number} separate shapes; give one digit a picture")
+        if self.probabilities[str(self.label)] < _SURE:
+            found.append(f"below {_SURE:.0%}")
+        return found
 
     def as_text(self) -> str:
-        """For people: file, label, probability."""
+        """For people: file, label, probability, the same of the runner-up, and doubts."""
         name = self.file if self.index is None else f"{self.file}[{self.index}]"
-        return f"{name:32} {self.label!s:>4} {self.probabilities[str(self.label)]:8.2%}"
+        choices = "  or ".join(map(self._with_probability, (self.label, self.runner_up)))
+        text = f"{name:32} {choices}"
+        return f"{text}  unsure: {', '.join(self.doubts)}" if self.doubts else text
+
+    def _with_probability(self, label: Any) -> str:
+        return f"{label!s:>4} {self.probabilities[str(label)]:8.2%}"
 
     def as_json(self) -> str:
         """For machines: all of it, on one line."""
@@ -84,24 +115,40 @@ class _Answer:
                 "index": self.index,
                 "label": self.label,
                 "probability": self.probabilities[str(self.label)],
+                "runner_up": self.runner_up,
+                "sure": not self.doubts,
+                "shapes": None if self.shapes is None else self.shapes.number,
                 "probabilities": self.probabilities,
             }
         )
 
 
 def _answer(model: Any, path: str) -> Iterator[_Answer]:
-    images, is_picture = _read_images(path, classifier_of(model).n_features_in_)
+    images, shapes = _read_images(path, classifier_of(model).n_features_in_)
     if not len(images):
         return
     probabilities = model.predict_proba(images_for(model, images))
-    names = [str(label) for label in model.classes_.tolist()]
-    labels = model.classes_[probabilities.argmax(axis=1)].tolist()
-    for index, (label, row) in enumerate(zip(labels, probabilities.tolist(), strict=True)):
-        shown = None if is_picture else index
-        yield _Answer(path, shown, label, dict(zip(names, row, strict=True)))
+    labels = model.classes_.tolist()
+    names = [str(label) for label in labels]
+    for index, row in enumerate(probabilities):
+        # Of equals the first one, as predict does.
+        best, second = np.argsort(-row, kind="stable")[:2].tolist()
+        yield _Answer(
+            file=path,
+            index=index if shapes is None else None,
+            label=labels[best],
+            runner_up=labels[second],
+            probabilities=dict(zip(names, row.tolist(), strict=True)),
+            shapes=shapes or _shapes_of(images[index]),
+        )
 
 
-def _read_images(path: str, n_features: int) -> tuple[NDArray[Any], bool]:
+def _shapes_of(image: NDArray[Any]) -> Shapes | None:
+    """Shapes of an image of an array, which is taken as it is: light ink on paper of 0."""
+    return find_shapes(np.nan_to_num(image)) if image.ndim == 2 else None
+
+
+def _read_images(path: str, n_features: int) -> tuple[NDArray[Any], Shapes | None]:
     """Read one file, whatever its kind, which its first bytes tell.
 
     Parameters
@@ -115,20 +162,19 @@ def _read_images(path: str, n_features: int) -> tuple[NDArray[Any], bool]:
     -------
     images : ndarray of shape (n, height, width) or (n, n_features)
         All images of the file.
-    is_picture : bool
-        Whether the file is one picture and no array of images.
+    shapes : Shapes or None
+        What a picture shows; None for a file of arrays.
     """
     with open(path, "rb") as file:
         head = file.read(6)
     if head == _NPY_MAGIC:
-        return _as_images(_read_npy(path), path, n_features), False
+        return _as_images(_read_npy(path), path, n_features), None
     if head[:2] == _GZIP_MAGIC or (head[:2] == b"\0\0" and head[2:3] and head[2] in _IDX_TYPES):
         from sk_mnist_mlp.datasets import load_idx
 
-        return _as_images(load_idx(path), path, n_features), False
-    from sk_mnist_mlp.datasets.images import load_image
-
-    return load_image(path)[np.newaxis], True
+        return _as_images(load_idx(path), path, n_features), None
+    digit = read_digit(path)
+    return digit.image[np.newaxis], digit.shapes
 
 
 def _read_npy(path: str) -> NDArray[Any]:

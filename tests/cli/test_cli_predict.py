@@ -1,6 +1,7 @@
 """`sk-mnist-mlp predict` and `export`: a kept model at work."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -70,13 +71,95 @@ def test_pictures_of_any_size(model_file, test_digits, tmp_path, dark_on_light, 
 
 
 def test_text_for_people(model_file, test_digits, tmp_path, capsys):
-    """For people a line names the file, the digit and its probability."""
+    """For people a line names the file, the digit and the runner-up with their probabilities."""
     path = str(tmp_path / "digit.png")
     Image.fromarray(test_digits[0][0]).save(path)
     assert main(["predict", model_file, path]) == 0
-    name, label, probability = capsys.readouterr().out.split()
-    assert (name, label) == (path, str(test_digits[1][0]))
-    assert 0.5 < float(probability.rstrip("%")) / 100 <= 1
+    name, label, probability, word, second, rest = capsys.readouterr().out.split()
+    assert (name, label, word) == (path, str(test_digits[1][0]), "or")
+    assert second != label
+    assert 0.9 < float(probability.rstrip("%")) / 100 <= 1
+    assert 0 <= float(rest.rstrip("%")) <= 100 - float(probability.rstrip("%")) + 0.01
+
+
+def test_unsure_of_what_is_no_digit(model_file, test_digits, tmp_path, capsys):
+    """Noise, two digits and nothing are never answered as if sure, and the line says why."""
+    rng = np.random.default_rng(0)
+    pictures = {
+        "two": np.hstack(test_digits[0][:2]),
+        "three": np.hstack(test_digits[0][:3]),
+        "noise": 255 * (rng.random((100, 100)) < 0.5),
+        "salt": 255 * (rng.random((100, 100)) < 0.05),
+        "blot": np.pad(np.full((40, 40), 255), 20),
+    }
+    for name, picture in pictures.items():
+        Image.fromarray(picture.astype(np.uint8)).save(tmp_path / f"{name}.png")
+    paths = [str(tmp_path / f"{name}.png") for name in pictures]
+    assert main(["predict", model_file, *paths]) == 0
+    two, three, noise, salt, blot = capsys.readouterr().out.splitlines()
+    assert "  unsure: 2 separate shapes; give one digit a picture" in two
+    assert "  unsure: 3 separate shapes; give one digit a picture" in three
+    assert "  unsure: no strokes, but noise or a blot" in noise
+    assert re.search(r"  unsure: (\d+ separate shapes|no strokes)", salt)
+    assert "  unsure: no strokes, but noise or a blot" in blot
+    assert main(["predict", model_file, "--json", *paths]) == 0
+    answers = objects(capsys.readouterr().out)
+    assert not any(answer["sure"] for answer in answers)
+    assert [answer["shapes"] for answer in answers[:2]] == [2, 3]
+
+    # Of an array each image has its line, so an empty one has it too; a picture is refused.
+    np.save(tmp_path / "x.npy", np.stack([np.zeros((28, 28), np.uint8), test_digits[0][0]]))
+    Image.new("L", (50, 50), 200).save(tmp_path / "empty.png")
+    assert main(["predict", model_file, str(tmp_path / "x.npy"), str(tmp_path / "empty.png")]) == 1
+    captured = capsys.readouterr()
+    empty, digit = captured.out.splitlines()
+    assert "  unsure: the picture is empty" in empty
+    assert "  unsure" not in digit
+    assert "the picture is empty" in captured.err
+
+
+def test_sure_answers_are_better(model_file, tmp_path, capsys):
+    """Most of MNIST's test images are answered surely, and those far more often rightly."""
+    _, X, _, y = load_mnist(return_splits=True)
+    np.save(tmp_path / "x.npy", X[:3000])
+    assert main(["predict", model_file, "--json", str(tmp_path / "x.npy")]) == 0
+    answers = objects(capsys.readouterr().out)
+    sure = np.array([answer["sure"] for answer in answers])
+    right = np.array([answer["label"] for answer in answers]) == y[:3000]
+    assert sure.mean() > 0.7  # of this small model; 96.6 % of the tutorial's
+    assert right[sure].mean() > 0.97
+    assert right[~sure].mean() < 0.9
+    best = [sorted(a["probabilities"], key=a["probabilities"].get)[-2:] for a in answers]
+    assert [[str(a["runner_up"]), str(a["label"])] for a in answers] == best
+    below = np.array([answer["probability"] < 0.9 for answer in answers])
+    assert (~sure & ~below).mean() < 0.005
+    assert not (sure & below).any()
+
+
+def test_the_limit_is_told(capsys):
+    """The probability below which an answer is unsure stands in the help and in the README."""
+    from sk_mnist_mlp.cli.predict import _SURE
+
+    assert main(["predict", "--help"]) == 0
+    assert f"below {_SURE:.0%}" in " ".join(capsys.readouterr().out.split())
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    assert f"below {_SURE:.0%}" in " ".join(readme.replace(" %", "%").split())
+
+
+def test_flat_rows(test_digits, tmp_path, capsys):
+    """Rows of pixels are answered without a word on shapes, which they do not tell."""
+    from sk_mnist_mlp import MLPDigitClassifier
+    from sk_mnist_mlp.persistence import save_model
+
+    rows = test_digits[0][:20].reshape(20, 784) / 255
+    model = MLPDigitClassifier(hidden_units=4, epochs=1, random_state=0)
+    save_model(model.fit(rows, np.arange(20) % 2), tmp_path / "two.skmlp")
+    np.save(tmp_path / "x.npy", rows[:1])
+    assert main(["predict", str(tmp_path / "two.skmlp"), "--json", str(tmp_path / "x.npy")]) == 0
+    (answer,) = objects(capsys.readouterr().out)
+    assert answer["shapes"] is None
+    assert {answer["label"], answer["runner_up"]} == {0, 1}
+    assert answer["sure"] == (answer["probability"] >= 0.9)
 
 
 # ----------------------------------------------------------------------------------------------

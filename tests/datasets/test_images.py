@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sk_mnist_mlp.datasets import load_mnist
-from sk_mnist_mlp.datasets.images import load_image, prepare_digit
+from sk_mnist_mlp.datasets.images import Shapes, find_shapes, load_image, prepare_digit, read_digit
 from sk_mnist_mlp.exceptions import DataFileError
 
 
@@ -172,6 +172,135 @@ def test_first_picture_of_an_animation(drawing, tmp_path):
 
 
 # ----------------------------------------------------------------------------------------------
+# Light and colours
+
+LIGHTS = {
+    "from the left": lambda y, x: 0.15 + 0.85 * x,
+    "from a corner": lambda y, x: 0.3 + 0.35 * (x + y),
+    "a lens's dark corners": lambda y, x: 1 - 1.5 * ((x - 0.5) ** 2 + (y - 0.5) ** 2),
+    "a lamp": lambda y, x: 0.3 + 0.7 * np.exp(-((x - 0.3) ** 2 + (y - 0.4) ** 2) / 0.15),
+    "a shadow at a corner": lambda y, x: 1 - 0.7 * np.clip(1.2 - x - y, 0, 1),
+}
+
+
+@pytest.mark.parametrize("name", LIGHTS)
+@pytest.mark.parametrize("grain", [0, 4])
+def test_uneven_light(digits, tmp_path, name, grain):
+    """A digit on paper that is lit from one side or by a lamp is what even light shows."""
+    y, x = np.mgrid[0:1:220j, 0:1:260j]
+    rng = np.random.default_rng(0)
+    differences = []
+    for digit in digits[:20]:
+        canvas = np.zeros((220, 260))
+        large = Image.fromarray(digit).resize((168, 168), Image.Resampling.BICUBIC)
+        canvas[26:194, 50:218] = np.asarray(large) / 255
+        lit = 240 * (1 - 0.85 * canvas) * LIGHTS[name](y, x)
+        lit = np.clip(lit + rng.normal(0, grain, lit.shape), 0, 255).round().astype(np.uint8)
+        image = load_image(save(lit, tmp_path / "lit.png"))
+        even = load_image(save((canvas * 255).astype(np.uint8), tmp_path / "even.png"))
+        differences.append(shifted_difference(image, even))
+    assert np.mean(differences) < 4
+    assert max(differences) < 12
+
+
+@pytest.mark.parametrize(
+    ("ink", "paper"),
+    [
+        ((200, 0, 0), (0, 102, 0)),  # red on green, of one brightness
+        ((0, 0, 255), (97, 0, 0)),  # blue on red
+        ((255, 226, 0), (255, 255, 255)),  # yellow on white
+        ((20, 20, 20), (250, 245, 230)),
+        ((255, 255, 255), (0, 80, 40)),  # chalk
+    ],
+)
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_colours(drawing, tmp_path, ink, paper, mode):
+    """Ink and paper of any two colours that differ show the digit, be they equally bright."""
+    colours = np.where((drawing < 100)[..., None], ink, paper).astype(np.uint8)
+    path = tmp_path / "coloured.png"
+    Image.fromarray(colours).convert(mode).save(path)
+    plain = load_image(save(drawing, tmp_path / "plain.png"))
+    assert np.abs(load_image(path).astype(int) - plain).mean() < 2
+
+
+# ----------------------------------------------------------------------------------------------
+# Shapes
+
+
+def test_digits_of_mnist_are_one_shape(digits):
+    """A digit of MNIST is one shape made of strokes, large or small, and two of them are two."""
+    assert [find_shapes(digit) for digit in digits] == [Shapes(1, True)] * 100
+    large = [np.kron(digit, np.ones((7, 7))) for digit in digits[:30]]
+    assert [find_shapes(digit) for digit in large] == [Shapes(1, True)] * 30
+    pairs = [np.hstack(digits[i : i + 2]) for i in range(99)]
+    assert {find_shapes(pair).number for pair in pairs} == {2}
+    rows = [np.hstack(digits[i : i + 5]) for i in range(0, 100, 5)]
+    assert {find_shapes(row).number for row in rows} == {5}
+
+
+def test_two_digits_in_a_picture(digits, tmp_path):
+    """Two digits in a picture, dark on light and unevenly lit, are two shapes."""
+    pair = np.kron(np.hstack(digits[:2]), np.ones((4, 4)))
+    light = np.linspace(0.4, 1, pair.shape[1])
+    path = save(((250 - 0.8 * pair) * light).astype(np.uint8), tmp_path / "pair.png")
+    assert read_digit(path).shapes == Shapes(2, True)
+
+
+def test_broken_stroke_and_dust(drawing):
+    """Pieces of a broken stroke are one shape, dust is none, and a wide gap parts two."""
+    ink = 230.0 - drawing
+    ink[60:64] = 0  # the stroke is 12 wide
+    assert find_shapes(ink) == Shapes(1, True)
+    ink[100:102, 10:12] = 190
+    assert find_shapes(ink) == Shapes(1, True)
+    ink[55:75] = 0
+    assert find_shapes(ink) == Shapes(2, True)
+
+
+def test_dust_does_not_widen_the_box(drawing, tmp_path):
+    """A speck of dust far from the digit leaves its image as it is."""
+    dusty = drawing.copy()
+    dusty[115:117, 2:4] = 60
+    clean, dirty = (load_image(save(a, tmp_path / "x.png")) for a in (drawing, dusty))
+    assert np.abs(clean.astype(int) - dirty).max() <= 1
+
+
+@pytest.mark.parametrize("size", [28, 60, 100, 300])
+@pytest.mark.parametrize(
+    "kind", ["grey", "bell", "black and white", "salt", "few", "blot", "checks"]
+)
+def test_noise_is_no_digit(tmp_path, size, kind):
+    """A picture of noise, or of a blot, is refused as empty or is not one shape of strokes."""
+    rng = np.random.default_rng(size)
+    blot = np.pad(np.full((size // 2, size // 2), 200.0), size // 4)
+    checks = np.kron(rng.random((size // 4, size // 4)) < 0.5, np.ones((4, 4))) * 255
+    noise = {
+        "grey": rng.integers(0, 256, (size, size)),
+        "bell": np.clip(rng.normal(180, 20, (size, size)), 0, 255),
+        "black and white": 255 * (rng.random((size, size)) < 0.5),
+        "salt": 255 * (rng.random((size, size)) < 0.1),
+        "few": 255 * (rng.random((size, size)) < 0.02),
+        "blot": blot,
+        "checks": checks,
+    }[kind]
+    path = save(noise.astype(np.uint8), tmp_path / "noise.png")
+    try:
+        shapes = read_digit(path).shapes
+    except DataFileError as error:
+        assert "the picture is empty" in str(error)
+    else:
+        assert shapes.number > 1 or not shapes.are_strokes
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.int16, bool])
+def test_no_ink_is_no_shape(dtype):
+    """An image without ink, of any type and size, has no shape."""
+    for shape in ((28, 28), (1, 1), (5, 0)):
+        assert find_shapes(np.zeros(shape, dtype)) == Shapes(0, False)
+    assert find_shapes(np.eye(28, dtype=dtype)).number == 1
+
+
+# ----------------------------------------------------------------------------------------------
 # What is no picture of a digit
 
 
@@ -183,7 +312,8 @@ def test_blank_picture(tmp_path, level):
         load_image(path)
     assert str(caught.value) == (
         f"load_image: expected '{path}' to show a digit on plain paper, got brightness from "
-        f"{level} to {level} of 255. Give a picture with more contrast."
+        f"{level} to {level} of 255, of which nothing stands out: the picture is empty. Give a "
+        "picture with more contrast."
     )
 
 
