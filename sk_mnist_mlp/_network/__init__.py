@@ -6,15 +6,15 @@ It may import NumPy only; TensorFlow and Keras where a function needs them.
 from sk_mnist_mlp._network.activations import ACTIVATIONS
 from sk_mnist_mlp._network.arrays import NumpyNamespace, row_blocks, tensorflow_namespace
 from sk_mnist_mlp._network.dropout import dropout_constants, dropout_scale
-from sk_mnist_mlp._network.forward import (
+from sk_mnist_mlp._network.keras_model import build_network
+from sk_mnist_mlp._network.monte_carlo import sample_probabilities
+from sk_mnist_mlp._network.prediction import (
     check_overflow,
     forward,
     log_softmax,
     most_probable,
     softmax,
 )
-from sk_mnist_mlp._network.keras_model import build_network
-from sk_mnist_mlp._network.monte_carlo import sample_probabilities
 from sk_mnist_mlp._network.random_bits import random_words, step_keys, uniform
 from sk_mnist_mlp._network.spec import (
     Layer,

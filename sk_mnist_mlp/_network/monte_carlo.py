@@ -11,7 +11,7 @@ from sk_mnist_mlp._network.activations import ACTIVATIONS
 from sk_mnist_mlp._network.arrays import NumpyNamespace as xp
 from sk_mnist_mlp._network.arrays import row_blocks
 from sk_mnist_mlp._network.dropout import dropout_constants, dropout_scale
-from sk_mnist_mlp._network.forward import softmax
+from sk_mnist_mlp._network.prediction import softmax
 from sk_mnist_mlp._network.random_bits import step_keys
 from sk_mnist_mlp._network.spec import Layer, Layers, NetworkSpec
 

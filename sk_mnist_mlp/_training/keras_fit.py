@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sk_mnist_mlp._network import NumpyNamespace as xp
 from sk_mnist_mlp._network import as_layers, build_network, step_keys
-from sk_mnist_mlp._training.distort import distort, distortion_values
+from sk_mnist_mlp._training.distortions import distort, distortion_values
 from sk_mnist_mlp._training.epochs import Run, fitted_before, warn_of_interrupt
 from sk_mnist_mlp._training.keras_callbacks import compile_model
 from sk_mnist_mlp._training.observers import EpochObserver
@@ -135,8 +135,9 @@ def _make_model(job: Job, run: Run, rows: Any) -> Any:
     import keras
 
     plan = job.plan
-    # Keras fails to add a regularizer's float64 to its float32 loss; the penalty is added below.
-    penalty = plan.network.l2 if plan.network.dtype == "float64" else 0.0
+    # Keras cannot add a regularizer to a loss of another dtype; then the penalty is added below.
+    mixes = plan.network.dtype != keras.config.floatx()
+    penalty = plan.network.l2 if mixes else 0.0
     spec = replace(plan.network, l2=0.0) if penalty else plan.network
     model = build_network(spec, run.layers, seed=run.start.seeds.dropout)
     fit, compute_loss = model.fit, model.compute_loss

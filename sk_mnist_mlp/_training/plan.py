@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sk_mnist_mlp._network import NetworkSpec
-from sk_mnist_mlp._training.distort import Distortion
+from sk_mnist_mlp._training.distortions import Distortion
 from sk_mnist_mlp._training.observers import EpochObserver
 from sk_mnist_mlp._training.optimizers import OptimizerSpec
 from sk_mnist_mlp._training.result import Checkpoint, FittedNetwork, Seeds

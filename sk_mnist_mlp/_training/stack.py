@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sk_mnist_mlp._network import Layer, Layers, as_arrays, as_layers, dropout_constants
-from sk_mnist_mlp._training.distort import distortion_values
+from sk_mnist_mlp._training.distortions import distortion_values
 from sk_mnist_mlp._training.epochs import Run
 from sk_mnist_mlp._training.optimizers import OptimizerSpec
 from sk_mnist_mlp._training.plan import Job, TrainingPlan

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sk_mnist_mlp._network import ACTIVATIONS, Layer, Layers, dropout_scale
-from sk_mnist_mlp._training.distort import DistortionValues, distort
+from sk_mnist_mlp._training.distortions import DistortionValues, distort
 from sk_mnist_mlp._training.optimizers import update
 
 __all__ = ["Batch", "Stack", "Structure", "Uses", "Values", "train_step"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def _facts(model: Any) -> list[tuple[str, str]]:
 
 def _training(classifier: Any) -> str:
     ends = {name: column[-1] for name, column in classifier.history_.items() if column}
+    ends = {name: value for name, value in ends.items() if math.isfinite(value)}
     figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in ends.items())
     return f"{classifier.n_iter_} epochs by engine {classifier.engine_!r}; at the end {figures}"
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sk_mnist_mlp.cli.arguments import PROGRAM
 from sk_mnist_mlp.cli.errors import describe_error
 from sk_mnist_mlp.cli.models import check_model_file, classifier_of, images_for
-from sk_mnist_mlp.datasets.images import Shapes, find_shapes, read_digit
+from sk_mnist_mlp.datasets import Shapes, find_shapes, read_digit
 from sk_mnist_mlp.exceptions import DataFileError
 
 __all__ = ["add_parser"]

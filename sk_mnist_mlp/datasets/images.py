@@ -108,7 +108,7 @@ def load_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     --------
     >>> import tempfile
     >>> from PIL import Image, ImageDraw
-    >>> from sk_mnist_mlp.datasets.images import load_image
+    >>> from sk_mnist_mlp.datasets import load_image
     >>> drawing = Image.new("L", (200, 300), "white")
     >>> ImageDraw.Draw(drawing).line((60, 40, 60, 260), fill="black", width=30)
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -129,6 +129,12 @@ class Shapes(NamedTuple):
         How many separate shapes: 1 where the picture shows a digit and nothing else.
     are_strokes : bool
         Whether somebody may have drawn them; False for noise and blots.
+
+    Examples
+    --------
+    >>> from sk_mnist_mlp.datasets import Shapes
+    >>> Shapes(number=2, are_strokes=True).number
+    2
     """
 
     number: int
@@ -144,6 +150,13 @@ class Digit(NamedTuple):
         Like those of MNIST: ink is light, paper is 0.
     shapes : Shapes
         What it was made of.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_mnist_mlp.datasets import Digit, Shapes
+    >>> Digit(np.zeros((28, 28), np.uint8), Shapes(0, False)).image.shape
+    (28, 28)
     """
 
     image: NDArray[np.uint8]
@@ -151,7 +164,37 @@ class Digit(NamedTuple):
 
 
 def read_digit(path: str | os.PathLike[str]) -> Digit:
-    """Read a picture as :func:`load_image` does, and tell of what shapes the digit is."""
+    """Read a picture as :func:`load_image` does, and tell of what shapes the digit is.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        As in :func:`load_image`.
+
+    Returns
+    -------
+    digit : Digit
+        The image, and the shapes in it: more than one where there are several digits.
+
+    Raises
+    ------
+    DataFileError, OSError, ImportError
+        As :func:`load_image` does.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from PIL import Image, ImageDraw
+    >>> from sk_mnist_mlp.datasets import read_digit
+    >>> drawing = Image.new("L", (300, 300), "white")
+    >>> ImageDraw.Draw(drawing).line((80, 40, 80, 260), fill="black", width=20)
+    >>> ImageDraw.Draw(drawing).line((220, 40, 220, 260), fill="black", width=20)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     drawing.save(f"{folder}/eleven.png")
+    ...     digit = read_digit(f"{folder}/eleven.png")
+    >>> digit.shapes.number
+    2
+    """
     require("PIL", who=_WHO, purpose="to read pictures")
     shown = repr(os.fspath(path))
     ink = _crop(_ink(_read_grey(path, shown), shown))
@@ -183,6 +226,16 @@ def prepare_digit(grey: NDArray[Any], *, source: str = "X") -> NDArray[np.uint8]
     LeCun, Cortes and Burges, The MNIST database of handwritten digits. LeCun, Bottou, Bengio and
     Haffner (1998), Gradient-based learning applied to document recognition, Proceedings of the
     IEEE 86(11).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_mnist_mlp.datasets import prepare_digit
+    >>> paper = np.full((100, 60), 255.0)
+    >>> paper[20:80, 28:32] = 0.0
+    >>> image = prepare_digit(paper)
+    >>> image.shape, int(image.max()), int((image.sum(axis=1) > 0).sum())
+    ((28, 28), 255, 20)
     """
     return _centre(_fit_box(_crop(_ink(grey, source))))
 
@@ -199,6 +252,12 @@ def find_shapes(ink: NDArray[Any]) -> Shapes:
     -------
     shapes : Shapes
         Of number 0 where there is no ink.
+
+    Examples
+    --------
+    >>> from sk_mnist_mlp.datasets import find_shapes, load_mnist
+    >>> find_shapes(load_mnist(return_splits=True)[0][0])
+    Shapes(number=1, are_strokes=True)
     """
     from scipy import ndimage
 

@@ -21,8 +21,8 @@ from sk_mnist_mlp import (
     save_model,
 )
 from sk_mnist_mlp._network.arrays import NumpyNamespace, tensorflow_namespace
-from sk_mnist_mlp._training import distort as _augmentation
-from sk_mnist_mlp._training.distort import Distortion, distort, distortion_values
+from sk_mnist_mlp._training import distortions as _augmentation
+from sk_mnist_mlp._training.distortions import Distortion, distort, distortion_values
 from sk_mnist_mlp.exceptions import InvalidParameterError
 
 X, Y = load_digits(return_X_y=True)

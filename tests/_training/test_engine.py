@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from sk_mnist_mlp import MLPDigitClassifier
 from sk_mnist_mlp._network import NetworkSpec, as_arrays
 from sk_mnist_mlp._training import engines
-from sk_mnist_mlp._training.distort import Distortion
+from sk_mnist_mlp._training.distortions import Distortion
 from sk_mnist_mlp._training.keras_fit import train_with_keras
 from sk_mnist_mlp._training.loop import train_stack
 from sk_mnist_mlp._training.optimizers import optimizer_spec

@@ -165,9 +165,9 @@ def test_a_worker_gives_tensorflow_the_threads_of_its_share(fresh_workers):
 
 
 def _threads():
-    from sk_mnist_mlp._training.tensorflow import use_worker_threads
+    from sk_mnist_mlp._training.tensorflow_start import start_tensorflow
 
-    use_worker_threads()
+    start_tensorflow()
     return os.environ.get("OMP_NUM_THREADS"), os.environ.get("TF_NUM_INTRAOP_THREADS")
 
 
