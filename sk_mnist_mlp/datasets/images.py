@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,10 +121,11 @@ def load_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     return read_digit(path).image
 
 
-class Shapes(NamedTuple):
+@dataclass(frozen=True)
+class Shapes:
     """What ink there is.
 
-    Attributes
+    Parameters
     ----------
     number : int
         How many separate shapes: 1 where the picture shows a digit and nothing else.
@@ -141,10 +143,11 @@ class Shapes(NamedTuple):
     are_strokes: bool
 
 
-class Digit(NamedTuple):
+@dataclass(frozen=True)
+class Digit:
     """What was seen in a picture.
 
-    Attributes
+    Parameters
     ----------
     image : ndarray of shape (28, 28), uint8 in 0–255
         Like those of MNIST: ink is light, paper is 0.

@@ -142,7 +142,7 @@ def test_the_limit_is_told(capsys):
 
     assert main(["predict", "--help"]) == 0
     assert f"below {_SURE:.0%}" in " ".join(capsys.readouterr().out.split())
-    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
     assert f"below {_SURE:.0%}" in " ".join(readme.replace(" %", "%").split())
 
 
