@@ -115,7 +115,8 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         with ``augmentation``.
     early_stopping : bool, default=False
         Whether to hold out ``validation_fraction`` of the rows, stop when their accuracy has not
-        risen by ``tol`` for ``n_iter_no_change`` epochs, and keep the best epoch's weights.
+        risen by ``tol`` for ``n_iter_no_change`` epochs, and keep the weights that did best on
+        them.
     validation_fraction : float, default=0.1
         Share of each class to hold out, in (0, 1). Only with ``early_stopping``.
     n_iter_no_change : int, default=10
@@ -126,12 +127,16 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Label to weight; labels not named weigh one. ``"balanced"`` weighs classes by the inverse
         of their frequency.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the weights and moments of the last call.
+        Whether ``fit`` resumes from the weights and moments of the last call. After a training that
+        diverged it starts anew, with a warning.
     callbacks : keras.callbacks.Callback, list of them or None, default=None
-        Run between epochs, on shallow copies. One with batch hooks makes Keras's own loop train.
+        Run between epochs, on shallow copies. Weights, learning rate and ``stop_training`` that
+        they set count in every engine; the rate that they see is the one that a schedule
+        multiplies. A callback that acts on batches makes Keras's own loop train, and a warning
+        names it. What callbacks themselves remember is in no checkpoint.
     checkpoint : str, os.PathLike or None, default=None
         Path of a file that keeps the training after every epoch. A later ``fit`` with the same
-        data, parameters and path goes on from there, to the same end; delete the file to train
+        data, parameters and path resumes from there, to the same end; delete the file to train
         anew. Takes no part in ``partial_fit``.
     dtype : {"float32", "float64"}, default="float32"
         Of the weights and of the arithmetic.
@@ -315,7 +320,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Train one epoch on these rows, going on from earlier calls.
+        """Train one epoch on these rows, resuming earlier calls.
 
         Calling it k times on the same rows equals ``fit`` with ``epochs=k``. Early stopping takes
         no part.

@@ -1,6 +1,6 @@
 """All chance in training, as pure functions of a seed and a position.
 
-Nothing keeps a generator's state, so training can stop after any epoch and go on elsewhere, and
+Nothing keeps a generator's state, so training can stop after any epoch and resume elsewhere, and
 one network's draws never depend on what is trained beside it.
 """
 

@@ -36,7 +36,7 @@ def add_parser(commands: Any) -> None:
         help="try a grid of parameters by cross-validation, keep the best model",
         description="Try every combination of the values given, by cross-validation on MNIST's "
         "training images, and train the best on all of them. Writes results.csv, heatmap.png and "
-        "model.skmlp. Interrupted, it goes on where it was when called again.",
+        "model.skmlp. Interrupted, it resumes where it was when called again.",
     )
     for option in NETWORK_OPTIONS:
         parser.add_argument(
@@ -122,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_csv(running.table(), folder / _TABLE)
         kept = (
             f"{running.n_done} of {len(running.keys)} fits are kept in {str(folder)!r}. Call it "
-            f"again with --output {folder} to go on"
+            f"again with --output {folder} to resume"
         )
         if isinstance(end, BrokenExecutor):
             raise ChildProcessError(

@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def train_and_keep(model: Any, X: Any, y: Any, output: Path) -> None:
-    """Fit and save; after Ctrl-C save what was learnt under another name, and go on interrupting.
+    """Fit and save; after Ctrl-C save what was learnt under another name, and interrupt.
 
     A file from an earlier run is worth more than half a training, so it is not replaced.
     """

@@ -50,7 +50,7 @@ def from_keras(model: Any, *, classes: ArrayLike | None = None) -> Any:
     Warns
     -----
     UserWarning
-        If the model was trained in a way that further training here would not go on with, such as
+        If the model was trained in a way that further training here would not continue, such as
         a different dropout in each layer.
 
     Examples
@@ -195,7 +195,7 @@ class _Chain:
             self._left_behind.append(f"l2 of {' and '.join(map(str, penalties))}")
         if self._left_behind:
             warnings.warn(
-                f"{self._who}: expected training that this classifier can go on with, got "
+                f"{self._who}: expected training that this classifier can continue, got "
                 f"{', '.join(dict.fromkeys(self._left_behind))}; predictions are the model's, but "
                 "further training would differ. Set the parameters before training on.",
                 stacklevel=4,

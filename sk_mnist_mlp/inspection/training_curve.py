@@ -25,7 +25,7 @@ class TrainingCurveDisplay:
     ----------
     histories : dict of str to dict of str to list of float
         For each training's name its columns: ``loss``, ``accuracy`` and, with held-out rows,
-        ``val_loss`` and ``val_accuracy``; one value an epoch.
+        ``val_loss`` and ``val_accuracy``; one value per epoch.
 
     Attributes
     ----------
@@ -143,9 +143,9 @@ class TrainingCurveDisplay:
                 epochs, history[column], color=colour, lw=1.8, marker=marker, label=name
             )
             held_out = history.get(f"val_{column}")
-            if held_out:
+            if held_out and np.isfinite(held_out).any():  # NaN in epochs that held out nothing
                 lines += axes.plot(epochs, held_out, color=colour, lw=1.8, linestyle=(0, (4, 2)))
-                best = int(np.argmin(held_out) if column == "loss" else np.argmax(held_out))
+                best = int(np.nanargmin(held_out) if column == "loss" else np.nanargmax(held_out))
                 axes.plot(epochs[best], held_out[best], "o", color=colour, markersize=6)
         return lines
 

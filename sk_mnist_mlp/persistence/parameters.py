@@ -51,7 +51,7 @@ def pack_parameters(model: BaseEstimator, who: str) -> dict[str, Any]:
         warnings.warn(
             f"{who}: expected parameters of plain values, got callbacks of "
             f"{', '.join(type(callback).__name__ for callback in listed)}, which are code and stay "
-            "behind. Set them again after loading, if you go on training.",
+            "behind. Set them again after loading, if you train on.",
             stacklevel=5,
         )
         parameters["callbacks"] = None

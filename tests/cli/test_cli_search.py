@@ -219,7 +219,7 @@ def test_interrupted_search_goes_on(data, tmp_path, n_jobs):
     assert 4 <= len(before) < 12
     assert error == (
         f"sk-mnist-mlp search: interrupted; {len(before)} of 12 fits are kept in '{folder}'. Call "
-        f"it again with --output {folder} to go on.\n"
+        f"it again with --output {folder} to resume.\n"
     )
     known = [row for row in read_table(folder) if row["mean_test_score"]]
     assert [int(row["rank_test_score"]) for row in known] == list(range(1, len(known) + 1))
@@ -278,7 +278,7 @@ def test_worker_that_is_killed(data, tmp_path):
     assert re.fullmatch(
         r"sk-mnist-mlp search: expected every process of the search to live, got one that was "
         rf"ended from outside, perhaps for its memory; \d+ of 12 fits are kept in '{folder}'. Call "
-        rf"it again with --output {folder} to go on, with a smaller --n-jobs.\n",
+        rf"it again with --output {folder} to resume, with a smaller --n-jobs.\n",
         error,
     )
     assert (folder / "results.csv").exists()

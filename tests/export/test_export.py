@@ -515,7 +515,7 @@ def test_what_further_training_could_not_go_on_with_is_said():
     with pytest.warns(UserWarning) as caught:
         from_keras(model)
     assert str(caught[0].message) == (
-        "from_keras: expected training that this classifier can go on with, got GaussianNoise, a "
+        "from_keras: expected training that this classifier can continue, got GaussianNoise, a "
         "regularizer or constraint, dropout of 0.1, 0.5, 0.0; predictions are the model's, but "
         "further training would differ. Set the parameters before training on."
     )

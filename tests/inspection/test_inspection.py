@@ -379,3 +379,18 @@ def test_without_matplotlib_the_error_says_what_to_install(search, trained, monk
             f"{name}.plot: expected the package matplotlib, got none. "
             f'Install it: {sys.executable} -m pip install "matplotlib>=3.8"'
         )
+
+
+def test_a_history_that_was_held_out_in_part_is_drawn():
+    """Epochs without held-out rows leave a gap, and the best of the others is marked."""
+    import pandas as pd
+
+    X, y = load_digits(return_X_y=True)
+    model = MLPDigitClassifier(hidden_units=8, epochs=3, early_stopping=True, random_state=0)
+    model.fit(X / 16, y).partial_fit(X / 16, y)
+    assert pd.DataFrame(model.history_).shape == (4, 4)
+    display = TrainingCurveDisplay.from_estimator(model)
+    held_out = display.ax_[1].lines[1].get_ydata()
+    assert np.isnan(held_out).tolist() == [False, False, False, True]
+    marked = display.ax_[1].lines[2].get_ydata()
+    assert marked == np.nanmax(held_out)
