@@ -352,13 +352,16 @@ def _brightness(picture: Image.Image) -> NDArray[np.float32]:
 
 def _on_paper(channel: Image.Image, alpha: Image.Image | None) -> NDArray[np.float32]:
     """Lay what is not opaque on paper."""
-    values = np.asarray(channel, np.float32)
+    values: NDArray[np.float32] = np.asarray(channel, np.float32)
     if alpha is None:
         return values
-    opacity = np.asarray(alpha, np.float32) / 255.0
+    opacity: NDArray[np.float32] = np.array(alpha, np.float32)
+    opacity /= 255.0
     # What shows is the opaque part, so the paper behind it is the opposite of that.
-    paper = 255.0 if np.average(values, weights=opacity + 1e-6) < 128 else 0.0
-    return values * opacity + paper * (1.0 - opacity)
+    is_dark = np.average(values, weights=opacity + np.float32(1e-6)) < 128
+    shown = values * opacity
+    shown += (1.0 - opacity) * (255.0 if is_dark else 0.0)
+    return shown
 
 
 # ----------------------------------------------------------------------------------------------
@@ -447,7 +450,7 @@ def _n_terms(degree: int) -> int:
 
 def _powers(
     rows: NDArray[Any], columns: NDArray[Any], shape: tuple[int, ...]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """The factors of each term of a polynomial of two variables, the terms by degree."""
     n = max(_BENDING) + 1
     down, across = (
