@@ -93,6 +93,10 @@ def compile_model(job: Job, model: Any) -> None:
     model.optimizer.build(model.trainable_variables)
 
 
+def _has_schedule(optimizer: Any) -> bool:
+    return isinstance(optimizer.get_config().get("learning_rate"), dict)
+
+
 class KerasCallbacks(EpochObserver):
     """Run a job's callbacks between the epochs of our own engines.
 
@@ -106,6 +110,7 @@ class KerasCallbacks(EpochObserver):
         start_tensorflow()
         import keras
 
+        self._job = job
         self._model = build_network(job.plan.network, seed=job.plan.seeds.dropout)
         compile_model(job, self._model)
         self._build_metrics(job)
@@ -151,6 +156,8 @@ class KerasCallbacks(EpochObserver):
     def end_epoch(self, run: Run) -> None:
         """An epoch has ended."""
         self._hear(run, lambda: self._callbacks.on_epoch_end(run.n_epochs - 1, dict(run.logs)))
+        # Whenever it was set: an epoch that has begun is ended, as callbacks count on it.
+        run.stopped |= bool(self._model.stop_training)
 
     def end(self, run: Run) -> None:
         """Training has ended."""
@@ -167,10 +174,11 @@ class KerasCallbacks(EpochObserver):
         seen = as_layers(model.get_weights())
         if not same_layers(run.layers, seen):
             run.layers = seen
-        if model.optimizer is optimizer and float(optimizer.learning_rate) != shown_rate:
-            run.learning_rate = float(optimizer.learning_rate)
-        run.stopped |= bool(model.stop_training)
         self._warn_of_changes(run, settings)
+        if _has_schedule(model.optimizer):
+            compile_model(self._job, model)  # Keras would let nobody set a rate again
+        elif model.optimizer is optimizer and float(optimizer.learning_rate) != shown_rate:
+            run.learning_rate = float(optimizer.learning_rate)
 
     def _read_settings(self) -> dict[str, Any]:
         """All else that a callback may change, by the name it is known by."""
@@ -181,6 +189,8 @@ class KerasCallbacks(EpochObserver):
             if name not in ("learning_rate", "name")
         }
         settings |= {"optimizer": id(optimizer), "loss": id(model.loss)}
+        if _has_schedule(optimizer):
+            settings["optimizer.learning_rate to a schedule"] = True
         settings["optimizer.iterations"] = int(optimizer.iterations)
         for layer in model.layers:
             settings[f"{layer.name}.trainable"] = layer.trainable

@@ -222,6 +222,11 @@ CHANGES = {
     "optimizer.weight_decay": lambda model: setattr(model.optimizer, "weight_decay", 0.1),
     "dropout.*rate": lambda model: setattr(model.layers[2], "rate", 0.9),
     "optimizer": lambda model: setattr(model, "optimizer", keras.optimizers.SGD()),
+    "optimizer.learning_rate to a schedule": lambda model: setattr(
+        model.optimizer,
+        "learning_rate",
+        keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5),
+    ),
     "optimizer.iterations": lambda model: model.optimizer.iterations.assign(77),
     "loss": lambda model: model.compile("adam", "mse"),
 }
@@ -241,6 +246,16 @@ def test_what_an_engine_cannot_follow_is_said_once(change, hook):
         small(callbacks=Changer(hook, 0)).fit(X, Y)
     assert len(caught) == 1
     assert "engine='numpy' leaves as it was. Set engine='keras'." in str(caught[0].message)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("hook", "n_epochs"), [("on_train_begin", 1), ("on_epoch_begin", 2)])
+def test_a_stop_is_heard_in_any_hook(hook, n_epochs, engine):
+    """Set before an epoch, ``stop_training`` ends the training with that epoch, which is ended."""
+    seen = []
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
+    model = small(engine=engine, callbacks=[Meddler(hook, 1, stop=True), watch], epochs=5)
+    assert model.fit(X, Y).n_iter_ == len(seen) == n_epochs
 
 
 @pytest.mark.parametrize("engine", ENGINES)
