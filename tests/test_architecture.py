@@ -71,8 +71,6 @@ def own_imports_of(path):
     own = set()
     for module, names, _ in imports_of(path):
         if module.split(".")[0] == "sk_mnist_mlp":
-            if names == ("__version__",):  # of the front, whose other names lie above
-                continue
             files = [file_of(f"{module}.{name}") for name in names] or [None]
             own |= {file or file_of(module) for file in files}
     return own - {path, None}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sk_mnist_mlp._estimators.sklearn_compat import open_fit_context
-from sk_mnist_mlp._training import EpochObserver, FittedNetwork, Run
+from sk_mnist_mlp._training import EpochObserver, FittedNetwork, Training
 
 __all__ = ["EpochTasks"]
 
@@ -48,13 +48,13 @@ class EpochTasks(EpochObserver):
         if self._fit is not None:
             self._fit.call_on_fit_task_begin(**self._given)
 
-    def begin_epoch(self, run: Run) -> None:
+    def begin_epoch(self, run: Training) -> None:
         """Begin an epoch's task."""
         if self._fit is not None:
             self._epoch = self._fit.subcontext(task_name="epoch")
             self._epoch.call_on_fit_task_begin(**self._given)
 
-    def end_epoch(self, run: Run) -> None:
+    def end_epoch(self, run: Training) -> None:
         """End the epoch's task, and stop the training if a callback asks for that."""
         if self._fit is not None:
             run.stopped |= self._end(self._epoch, run.fitted())

@@ -15,10 +15,9 @@ from sk_mnist_mlp._training.engines import (
     train_alone,
     train_through,
 )
-from sk_mnist_mlp._training.epochs import Run
 from sk_mnist_mlp._training.loop import train_each
 from sk_mnist_mlp._training.memory import bytes_needed, check_memory
-from sk_mnist_mlp._training.observers import EpochObserver
+from sk_mnist_mlp._training.observers import EpochObserver, Training
 from sk_mnist_mlp._training.optimizers import OPTIMIZERS, make_keras_optimizer, optimizer_spec
 from sk_mnist_mlp._training.plan import (
     EarlyStopping,
@@ -45,8 +44,8 @@ __all__ = [
     "FittedNetwork",
     "History",
     "Job",
-    "Run",
     "Seeds",
+    "Training",
     "TrainingData",
     "TrainingHooks",
     "TrainingPlan",

@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from sk_mnist_mlp._network import Layers, forward, initial_layers, log_softmax
-from sk_mnist_mlp._training.observers import EpochObserver
+from sk_mnist_mlp._training.observers import EpochObserver, Training
 from sk_mnist_mlp._training.plan import EarlyStopping, Job
 from sk_mnist_mlp._training.progress import ProgressDisplay
 from sk_mnist_mlp._training.result import (
@@ -105,6 +105,11 @@ class Run:
 
     # ------------------------------------------------------------------------------------------
     # Where it stands
+
+    @property
+    def who(self) -> str:
+        """Name of the estimator, for warnings."""
+        return self.hooks.who
 
     @property
     def n_epochs(self) -> int:
@@ -239,7 +244,7 @@ class BestEpoch(EpochObserver):
         self.layers, self.score = checkpoint.best_layers, checkpoint.best_score
         self.stale_epochs = checkpoint.stale_epochs
 
-    def end_epoch(self, run: Run) -> None:
+    def end_epoch(self, run: Training) -> None:
         """Judge the epoch."""
         if self._rule is None or not math.isfinite(run.logs["loss"]):
             return
@@ -253,13 +258,13 @@ class BestEpoch(EpochObserver):
 class DivergenceCheck(EpochObserver):
     """Stop where the loss is not finite."""
 
-    def end_epoch(self, run: Run) -> None:
+    def end_epoch(self, run: Training) -> None:
         """Judge the loss."""
         if math.isfinite(run.logs["loss"]):
             return
         run.stopped = True
         warnings.warn(
-            f"{run.hooks.who}: expected a finite loss, got {run.logs['loss']} in epoch "
+            f"{run.who}: expected a finite loss, got {run.logs['loss']} in epoch "
             f"{run.n_epochs}; training stops there. Try a smaller learning_rate, or scale X to "
             "about [0, 1].",
             ConvergenceWarning,

@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from sk_mnist_mlp._network import as_arrays, as_layers, build_network
-from sk_mnist_mlp._training.epochs import Run
-from sk_mnist_mlp._training.observers import EpochObserver
+from sk_mnist_mlp._training.observers import EpochObserver, Training
 from sk_mnist_mlp._training.optimizers import make_keras_optimizer
 from sk_mnist_mlp._training.plan import Job
 from sk_mnist_mlp._training.stack import same_layers
@@ -136,34 +135,34 @@ class KerasCallbacks(EpochObserver):
         self._model.compute_metrics(zeros[0], zeros[1], zeros[1])
         self._model.reset_metrics()
 
-    def begin(self, run: Run) -> None:
+    def begin(self, run: Training) -> None:
         """Training begins."""
         self._hear(run, self._callbacks.on_train_begin)
 
-    def begin_epoch(self, run: Run) -> None:
+    def begin_epoch(self, run: Training) -> None:
         """An epoch begins."""
         self._hear(run, lambda: self._callbacks.on_epoch_begin(run.n_epochs))
 
-    def begin_validation(self, run: Run) -> None:
+    def begin_validation(self, run: Training) -> None:
         """The held-out rows are about to be measured."""
         self._hear(run, self._callbacks.on_test_begin)
 
-    def end_validation(self, run: Run) -> None:
+    def end_validation(self, run: Training) -> None:
         """The held-out rows were measured."""
         logs = {name: value for name, value in run.logs.items() if name.startswith("val_")}
         self._hear(run, lambda: self._callbacks.on_test_end(logs))
 
-    def end_epoch(self, run: Run) -> None:
+    def end_epoch(self, run: Training) -> None:
         """An epoch has ended."""
         self._hear(run, lambda: self._callbacks.on_epoch_end(run.n_epochs - 1, dict(run.logs)))
         # Whenever it was set: an epoch that has begun is ended, as callbacks count on it.
         run.stopped |= bool(self._model.stop_training)
 
-    def end(self, run: Run) -> None:
+    def end(self, run: Training) -> None:
         """Training has ended."""
         self._hear(run, lambda: self._callbacks.on_train_end(dict(run.logs)))
 
-    def _hear(self, run: Run, hook: Callable[[], None]) -> None:
+    def _hear(self, run: Training, hook: Callable[[], None]) -> None:
         """Show the callbacks where the training stands, and carry back what they change."""
         model, optimizer = self._model, self._model.optimizer
         model.set_weights(as_arrays(run.layers))
@@ -199,7 +198,7 @@ class KerasCallbacks(EpochObserver):
                     settings[f"{layer.name}.{name}"] = getattr(layer, name)
         return settings
 
-    def _warn_of_changes(self, run: Run, before: dict[str, Any]) -> None:
+    def _warn_of_changes(self, run: Training, before: dict[str, Any]) -> None:
         after = self._read_settings()
         changed = {name for name in before | after if before.get(name) != after.get(name)}
         if "optimizer" in changed:  # another one, so all of its settings may differ
@@ -208,7 +207,7 @@ class KerasCallbacks(EpochObserver):
             return
         self._warned |= changed
         warnings.warn(
-            f"{run.hooks.who}: expected callbacks that change weights, the learning rate or "
+            f"{run.who}: expected callbacks that change weights, the learning rate or "
             f"stop_training, got one that changed {', '.join(sorted(changed))}, which "
             f"engine={run.engine!r} leaves as it was. Set engine='keras'.",
             stacklevel=2,

@@ -19,7 +19,7 @@ from sk_mnist_mlp._network import as_layers, build_network, step_keys
 from sk_mnist_mlp._training.distortions import distort, distortion_values
 from sk_mnist_mlp._training.epochs import Run, fitted_before, warn_of_interrupt
 from sk_mnist_mlp._training.keras_callbacks import compile_model
-from sk_mnist_mlp._training.observers import EpochObserver
+from sk_mnist_mlp._training.observers import EpochObserver, Training
 from sk_mnist_mlp._training.plan import Job
 from sk_mnist_mlp._training.result import FittedNetwork
 from sk_mnist_mlp._training.schedules import relative_rates
@@ -275,12 +275,12 @@ class _TestHooks(EpochObserver):
     def __init__(self, job: Job, model: Any) -> None:
         self._callbacks, self._model = job.hooks.callbacks, model
 
-    def begin_validation(self, run: Run) -> None:
+    def begin_validation(self, run: Training) -> None:
         for callback in self._callbacks:
             callback.on_test_begin()
         run.layers = as_layers(self._model.get_weights())
 
-    def end_validation(self, run: Run) -> None:
+    def end_validation(self, run: Training) -> None:
         logs = {name: value for name, value in run.logs.items() if name.startswith("val_")}
         for callback in self._callbacks:
             callback.on_test_end(logs)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sk_mnist_mlp._training.observers import EpochObserver
-
-if TYPE_CHECKING:
-    from sk_mnist_mlp._training.epochs import Run
+from sk_mnist_mlp._training.observers import EpochObserver, Training
 
 __all__ = ["ProgressDisplay"]
 
@@ -34,17 +31,17 @@ class ProgressDisplay(EpochObserver):
         self._bar: _TerminalBar | None = None
         self._began = 0.0
 
-    def begin(self, run: Run) -> None:
+    def begin(self, run: Training) -> None:
         """Open the bar."""
         watched = sys.stdout is not None and sys.stdout.isatty()
         if self._verbose == 1 and watched:
             self._bar = _TerminalBar(self._n_epochs)
 
-    def begin_epoch(self, run: Run) -> None:
+    def begin_epoch(self, run: Training) -> None:
         """Start the epoch's clock."""
         self._began = time.perf_counter()
 
-    def end_epoch(self, run: Run) -> None:
+    def end_epoch(self, run: Training) -> None:
         """Show the epoch."""
         if self._bar is not None:
             self._bar.show(run.n_epochs, run.logs)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from typing import Any
 
 import numpy as np
 
-from sk_mnist_mlp import __version__
 from sk_mnist_mlp._extras import require
 from sk_mnist_mlp.export.graph import (
     OPSET,
@@ -97,7 +97,7 @@ def to_onnx(estimator: Any) -> Any:
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=_IR_VERSION,
         producer_name="sk_mnist_mlp",
-        producer_version=__version__,
+        producer_version=importlib.metadata.version("sk_mnist_mlp"),
     )
 
 

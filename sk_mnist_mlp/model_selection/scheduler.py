@@ -40,7 +40,7 @@ from typing import Any
 
 import sklearn
 
-from sk_mnist_mlp._training import EpochObserver, FittedNetwork, Job, Run, train_through
+from sk_mnist_mlp._training import EpochObserver, FittedNetwork, Job, Training, train_through
 
 __all__ = ["Call", "Ended", "Fit", "GivenUp", "Outcome", "Rendezvous", "Task", "address"]
 
@@ -166,7 +166,7 @@ class _Watch(EpochObserver):
     def __init__(self, call: Call) -> None:
         self._call = call
 
-    def begin_epoch(self, run: Run) -> None:
+    def begin_epoch(self, run: Training) -> None:
         """End the training of a task that was given up."""
         if self._call.is_given_up:
             raise GivenUp

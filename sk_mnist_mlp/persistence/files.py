@@ -7,7 +7,6 @@ import os
 import platform
 from typing import Any, NoReturn
 
-from sk_mnist_mlp import __version__
 from sk_mnist_mlp._storage import Fields, read_archive, replacing, write_archive
 from sk_mnist_mlp.exceptions import ModelFileError
 from sk_mnist_mlp.persistence.estimators import pack_model, unpack_model
@@ -17,7 +16,7 @@ __all__ = ["FORMAT_NUMBER", "load_model", "read_manifest", "save_model"]
 FORMAT_NUMBER = 1
 """Goes up when a reader of the number before could misread a file; see ``docs/files.md``."""
 
-_LIBRARIES = ("numpy", "scikit-learn", "keras", "tensorflow")
+_LIBRARIES = ("sk_mnist_mlp", "numpy", "scikit-learn", "keras", "tensorflow")
 
 
 def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
@@ -151,7 +150,7 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    versions = {"sk_mnist_mlp": __version__, "python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for library in _LIBRARIES:
         try:
             versions[library] = importlib.metadata.version(library)
