@@ -67,6 +67,7 @@ def main():
     search = GridSearchCV(model, grid, cv=splits)
 
     with connect() as client:
+        client.amm.stop()  # Dask's memory manager would soon keep scattered data on one worker
         workers = client.scheduler_info()["workers"]
         began = time.perf_counter()
         with joblib.parallel_config(backend="dask", scatter=[X, y, *splits.rows()]):

@@ -200,9 +200,18 @@ def test_loading_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-def test_the_public_names_are_two_sorted_functions():
-    """The data sets offer load_idx and load_mnist, and no more."""
-    assert datasets.__all__ == ["load_idx", "load_mnist"]
+def test_the_public_names_are_these():
+    """The folder offers readers of data sets and of pictures, and what they return, and no more."""
+    assert datasets.__all__ == [
+        "Digit",
+        "Shapes",
+        "find_shapes",
+        "load_idx",
+        "load_image",
+        "load_mnist",
+        "prepare_digit",
+        "read_digit",
+    ]
 
 
 def test_arguments_have_to_be_named():

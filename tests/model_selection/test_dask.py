@@ -44,6 +44,7 @@ def client():
         ) as cluster,
         Client(cluster) as client,
     ):
+        client.amm.stop()  # which leaves scattered data on one worker alone after two seconds
         yield client
 
 
