@@ -322,7 +322,7 @@ def test_callbacks_stay_behind_with_a_warning(path):
         save_model(model, path)
     assert str(caught[0].message) == (
         "save_model: expected parameters of plain values, got callbacks of EarlyStopping, which "
-        "are code and stay behind. Set them again after loading, if you go on training."
+        "are code and stay behind. Set them again after loading, if you train on."
     )
     assert caught[0].filename == __file__
     assert load_model(path).callbacks is None
