@@ -5,7 +5,7 @@ the functions that need them.
 """
 
 from sk_mnist_mlp._training.batches import is_same_array
-from sk_mnist_mlp._training.blas import single_blas_thread
+from sk_mnist_mlp._training.blas import SharedContext, single_blas_thread
 from sk_mnist_mlp._training.checkpoint import CheckpointFile, identity_of
 from sk_mnist_mlp._training.distortions import Distortion, distort, distortion_values
 from sk_mnist_mlp._training.engines import (
@@ -45,6 +45,7 @@ __all__ = [
     "History",
     "Job",
     "Seeds",
+    "SharedContext",
     "Training",
     "TrainingData",
     "TrainingHooks",

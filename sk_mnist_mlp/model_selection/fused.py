@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-import threading
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from numbers import Integral
 from typing import Any
 
 import joblib
 from joblib.parallel import FallbackToBackend, ParallelBackendBase
 
-from sk_mnist_mlp._training import single_blas_thread
+from sk_mnist_mlp._training import SharedContext, single_blas_thread
 from sk_mnist_mlp.model_selection.report import FusedReport
-from sk_mnist_mlp.model_selection.scheduler import Call, Outcome, Scheduler
+from sk_mnist_mlp.model_selection.scheduler import Call, Scheduler
 from sk_mnist_mlp.model_selection.shared_rows import SharedRows, share_rows
 from sk_mnist_mlp.model_selection.stacks import train_fits
 
@@ -105,7 +105,7 @@ class FusedBackend(ParallelBackendBase):
             self._scheduler = Scheduler(train, self._n_cores, self.max_tasks, self.max_bytes)
             self._tables = {}
 
-    def submit(self, func: Callable[[], Any], callback: Any = None) -> None:
+    def submit(self, func: Callable[[], Any], callback: Any = None) -> Future[Any]:
         """Take on a task."""
         if self._call is None:
             if not self._is_nested:
@@ -114,7 +114,10 @@ class FusedBackend(ParallelBackendBase):
                     self._surroundings.enter_context(single_blas_thread)
             self._call = self._scheduler.begin_call()
         share_rows(func, self._tables)
-        self._scheduler.submit(func, callback, self._call)
+        future: Future[Any] = Future()
+        future.add_done_callback(callback)
+        self._scheduler.submit(func, future, self._call)
+        return future
 
     apply_async = submit  # its name before joblib 1.5
 
@@ -130,12 +133,9 @@ class FusedBackend(ParallelBackendBase):
         finally:  # at once: whatever is on its way out may be what ends the training
             self._scheduler.set_retrieving(self._call, False)
 
-    def retrieve_result_callback(self, outcome: Outcome) -> Any:
+    def retrieve_result_callback(self, out: Future[Any]) -> Any:
         """Return what a task returned, or raise what it raised."""
-        value, error = outcome
-        if error is not None:
-            raise error
-        return value
+        return out.result()
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """Give up the tasks of this call."""
@@ -154,30 +154,8 @@ class FusedBackend(ParallelBackendBase):
                 self._tables.clear()
 
 
-class _KeptFilters:
-    """Keeps the filters of warnings, which tasks save and restore in no certain order.
-
-    Several calls may be in it: the first to come saves them, the last to go restores them.
-    """
-
-    def __init__(self) -> None:
-        self._lock, self._n_inside = threading.Lock(), 0
-        self._kept = contextlib.ExitStack()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._n_inside == 0:
-                self._kept.enter_context(warnings.catch_warnings())
-            self._n_inside += 1
-
-    def __exit__(self, *exception: object) -> None:
-        with self._lock:
-            self._n_inside -= 1
-            if self._n_inside == 0:
-                self._kept.close()
-
-
-_filters_kept = _KeptFilters()
+_filters_kept = SharedContext(warnings.catch_warnings)
+"""Keeps the filters of warnings, which tasks save and restore in no certain order."""
 
 
 @contextlib.contextmanager

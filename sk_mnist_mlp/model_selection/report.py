@@ -25,24 +25,13 @@ class TrainedStack:
 class FusedReport:
     """What :func:`~sk_mnist_mlp.model_selection.fused` did; printed, it is a sentence or two.
 
-    Attributes
-    ----------
-    stacks : list of TrainedStack
-        In the order in which they ended.
-    n_rounds : int
-        How often fits were trained together.
-    n_keras : int
-        Fits that only Keras's own loop could train, one after the other.
-
-    Examples
-    --------
     >>> print(FusedReport([TrainedStack((64, 32, 10), 6, "numpy", 0.2)], n_rounds=1))
     6 fits in 1 stack of up to 6 (NumPy), in 1 round.
     """
 
-    stacks: list[TrainedStack] = field(default_factory=list)
-    n_rounds: int = 0
-    n_keras: int = 0
+    stacks: list[TrainedStack] = field(default_factory=list)  # in the order in which they ended
+    n_rounds: int = 0  # how often fits were trained together
+    n_keras: int = 0  # fits that only Keras's own loop could train
 
     @property
     def n_fits(self) -> int:

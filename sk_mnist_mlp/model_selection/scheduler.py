@@ -4,35 +4,34 @@ Tasks run as threads, at most as many at work at a time as there are cores. A ta
 fit gives its core to the next one. Once none is at work and none can begin, all fits that wait are
 trained, and each task resumes with its own result.
 
-Who is at work is never counted, but seen from what is: a task is at work from its beginning to its
-end, except while a fit that it handed in is not back, and while it retrieves the results of a call
-whose tasks have not all ended, unless that call was given up.
+Who is at work is seen from what is, never counted: a task is at work from its beginning to its end,
+except while a fit of its is not back, and while it retrieves the results of a call whose tasks have
+not all ended, unless that call was given up.
 
 Nobody waits for ever, because there are only these three kinds of waiting, and no circle of them:
 
-* *A task waits for a core*, to begin or to resume. Only tasks at work hold cores, and they wait for
-  nobody; where none is at work, one resumes or begins, or a training does. What fails or is given
-  up resumes without a core, and so does a caller that leaves its retrieval: no error ever waits.
+* *A task waits for a core.* Only tasks at work hold cores, and they wait for nobody. What fails or
+  is given up resumes without a core, and so does a caller that leaves its retrieval.
 * *A fit waits for its training*, which begins as soon as no task is at work, and waits for nobody.
   A network that fails, or whose call is given up, is let go by the end of its epoch.
 * *A caller waits for its tasks.* They are nested deeper than it, so this goes one way. The first
   error of a call gives it up, in the thread that raised it, whatever the caller is doing. So do a
   caller's own error and Ctrl-C. Giving up reaches everything nested in the call, begun or not.
 
-A task gives back its core before it tells joblib what came out, for which it may need a lock that a
-caller holds; the scheduler's own lock is never held meanwhile. The end of a call waits for tasks
-that were given up, but for seconds at most. Tasks that wait for one another by locks of their own,
-which cannot be seen here, are noticed by time.
+A task gives back its core before it tells joblib what came out, which may need a lock that a caller
+holds; the scheduler's own lock is never held meanwhile. The end of a call waits for tasks that were
+given up, but for seconds at most. Tasks that wait for one another by locks of their own, which
+cannot be seen here, are noticed by time.
 """
 
 from __future__ import annotations
 
-import functools
 import heapq
 import itertools
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -40,10 +39,7 @@ import sklearn
 
 from sk_mnist_mlp._training import EpochObserver, FittedNetwork, Job, Training, train_through
 
-__all__ = ["Call", "Ended", "Fit", "GivenUp", "Outcome", "Scheduler", "Task"]
-
-Outcome = tuple[Any, BaseException | None]
-"""What a task returned, and what it raised instead."""
+__all__ = ["Call", "Ended", "Fit", "GivenUp", "Scheduler"]
 
 _PATIENCE = 10.0
 """Seconds without any movement after which tasks are taken to wait for one another."""
@@ -61,6 +57,7 @@ class Call:
     """A parallel call, made by a task where calls are nested."""
 
     caller: Task | None
+    depth: int  # in how many tasks it is nested
     tasks: set[Task] = field(default_factory=set)  # submitted, and not ended
     retrieving: bool = False  # its caller does nothing but wait for them
     given_up: bool = False
@@ -75,21 +72,16 @@ class Call:
         """Whether it, or a call that led to it, was given up."""
         return self.given_up or (self.caller is not None and self.caller.call.is_given_up)
 
-    @property
-    def depth(self) -> int:
-        """In how many tasks it is nested."""
-        return 0 if self.caller is None else 1 + self.caller.call.depth
-
 
 @dataclass(eq=False)
 class Task:
-    """One task of a call: what it runs, who is told what came out, and its fit that is not back."""
+    """One task of a call."""
 
     run: Callable[[], Any]
-    tell: Callable[[Outcome], object]
+    future: Future[Any]
     call: Call
     number: int
-    fit: Fit | None = None
+    fit: Fit | None = None  # handed in, and not back
 
 
 @dataclass(eq=False)
@@ -128,7 +120,7 @@ class _EndIfGivenUp(EpochObserver):
 class Scheduler:
     """Runs the tasks of a parallel call, and of all calls nested in it.
 
-    ``max_bytes`` is what the rows of waiting fits, beside the largest, may take before a task begins.
+    No task begins while the rows of waiting fits, beside the largest, take more than ``max_bytes``.
     """
 
     def __init__(
@@ -155,24 +147,25 @@ class Scheduler:
 
     def begin_call(self) -> Call:
         """Begin a parallel call in this thread."""
-        call = Call(getattr(self._thread, "task", None))
+        caller: Task | None = getattr(self._thread, "task", None)
+        call = Call(caller, 0 if caller is None else caller.call.depth + 1)
         with self._moved:
             self._calls.append(call)
             self._advance()
         return call
 
-    def submit(self, run: Callable[[], Any], tell: Callable[[Outcome], object], call: Call) -> None:
+    def submit(self, run: Callable[[], Any], future: Future[Any], call: Call) -> None:
         """Take on a task, to be run as soon as there is room."""
         with self._moved:
             given_up = call.is_given_up
             if not given_up:
-                task = Task(run, tell, call, next(self._numbers))
+                task = Task(run, future, call, next(self._numbers))
                 call.tasks.add(task)
                 # Nested ones go first: their callers wait for them, and hold their data meanwhile.
                 heapq.heappush(self._queue, (-call.depth, task.number, task))
                 self._advance()
         if given_up:
-            tell((None, GivenUp()))
+            future.set_exception(GivenUp())
 
     def set_retrieving(self, call: Call, retrieving: bool) -> None:
         """Note whether a call's caller does nothing but wait for its tasks."""
@@ -196,7 +189,7 @@ class Scheduler:
         # The newest first: a caller may hold joblib's lock of an older call, while a newer one
         # makes that call's next task.
         for task in sorted(dropped, key=lambda task: task.number, reverse=True):
-            task.tell((None, GivenUp()))
+            task.future.set_exception(GivenUp())
 
     def end_call(self, call: Call, timeout: float) -> None:
         """End a call, having waited until its tasks are gone, for ``timeout`` seconds at most."""
@@ -212,26 +205,28 @@ class Scheduler:
 
     def _run(self, task: Task) -> None:
         self._thread.task = task
-        outcome: Outcome
+        result, error = None, None
         try:
             with train_through(self._train_with_others):
-                outcome = task.run(), None
-        except BaseException as error:
-            outcome = None, error
-        failed = outcome[1] is not None
+                result = task.run()
+        except BaseException as caught:
+            error = caught
         with self._moved:
             self._begun.discard(task)
             self._n_telling += 1
             self._advance()
         try:
-            task.tell(outcome)
+            if error is None:
+                task.future.set_result(result)
+            else:
+                task.future.set_exception(error)
         finally:
             with self._moved:
                 self._n_telling -= 1
                 task.call.tasks.discard(task)
-                task.call.given_up |= failed  # after joblib was told of the error that counts
+                task.call.given_up |= error is not None  # after joblib was told of the first error
                 self._advance()
-            if failed:
+            if error is not None:
                 self.give_up(task.call)
 
     def _train_with_others(self, job: Job, engine: str) -> FittedNetwork:
@@ -273,7 +268,10 @@ class Scheduler:
             if trained := self._fits("trained"):
                 self._resume(trained[0])
             elif self._queue and self._has_room():
-                self._begin(self._queue[0][-1])
+                task = self._queue[0][-1]
+                _start("fused task", self._run, task)
+                heapq.heappop(self._queue)
+                self._begun.add(task)
             else:
                 break
         outside = any(call.caller is None and not call.is_awaited for call in self._calls)
@@ -297,11 +295,6 @@ class Scheduler:
         sizes = {fit.address: fit.job.data.X.nbytes for fit in self._fits("waiting")}
         return sum(sizes.values()) - max(sizes.values(), default=0) <= self._max_bytes
 
-    def _begin(self, task: Task) -> None:
-        threading.Thread(target=self._run, args=(task,), name="fused task", daemon=True).start()
-        heapq.heappop(self._queue)
-        self._begun.add(task)
-
     def _resume(self, fit: Fit) -> None:
         fit.task.fit = None
         fit.turn.set()
@@ -309,8 +302,7 @@ class Scheduler:
     def _begin_training(self) -> None:
         fits = self._fits("waiting")
         if fits and not self._fits("training"):
-            work = functools.partial(self._train_together, fits)
-            threading.Thread(target=work, name="fused training", daemon=True).start()
+            _start("fused training", self._train_together, fits)
             for fit in fits:
                 fit.state = "training"
 
@@ -333,3 +325,7 @@ class Scheduler:
                 if isinstance(outcome, BaseException) or fit.task.call.is_given_up:
                     self._resume(fit)
                 self._advance()
+
+
+def _start(name: str, function: Callable[[Any], None], argument: Any) -> None:
+    threading.Thread(target=function, args=(argument,), name=name, daemon=True).start()

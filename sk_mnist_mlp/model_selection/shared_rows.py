@@ -26,8 +26,6 @@ class SharedRows(np.ndarray[Any, Any]):
     Selections are plain arrays that cannot be written to, like those that joblib hands to its
     worker processes.
 
-    Examples
-    --------
     >>> table = SharedRows.of(np.arange(6.0).reshape(3, 2))
     >>> table[np.array([0, 2])] is table[np.array([0, 2])]
     True

@@ -43,8 +43,7 @@ _GPU_BYTES = 4 << 30
 def train_fits(fits: list[Fit], ended: Ended, n_cores: int, report: FusedReport) -> None:
     """Train fits as stacks; then, one at a time, those that only Keras's own loop can train.
 
-    ``ended`` hears what came out of each fit: of one that fails at once, of others with their
-    stack. Those that Keras would train for a call given up meanwhile are left out.
+    ``ended`` hears what came out: of a fit that fails at once, of others with their stack.
     """
     stacks = cut_into_stacks([fit for fit in fits if fit.engine != "keras"], n_cores)
     report.n_rounds += bool(stacks)
@@ -52,7 +51,7 @@ def train_fits(fits: list[Fit], ended: Ended, n_cores: int, report: FusedReport)
     with ThreadPoolExecutor(n_cores, "fused stack") as pool:
         list(pool.map(train, stacks))
     for fit in fits:
-        if fit.engine == "keras" and not fit.task.call.is_given_up:
+        if fit.engine == "keras" and not fit.task.call.is_given_up:  # a model takes Keras a while
             train([fit])
 
 
@@ -89,15 +88,12 @@ def cut_into_stacks(fits: list[Fit], n_cores: int) -> list[list[Fit]]:
     """
     groups: dict[Hashable, list[Fit]] = defaultdict(list)
     for fit in fits:
-        groups[_kind(fit)].append(fit)
+        # What must be equal in a stack, so that each network runs as it would alone.
+        structure = structure_alone(fit.job, fit.engine)
+        config = tuple(sorted(fit.config.items()))
+        groups[fit.engine, fit.job.plan.batch_size, structure, config].append(fit)
     stacks = [stack for group in groups.values() for stack in _cut(group, n_cores)]
     return sorted(stacks, key=lambda stack: sum(map(_work, stack)), reverse=True)
-
-
-def _kind(fit: Fit) -> Hashable:
-    """What must be equal in a stack, so that each network runs as it would alone."""
-    structure = structure_alone(fit.job, fit.engine)
-    return fit.engine, fit.job.plan.batch_size, structure, tuple(sorted(fit.config.items()))
 
 
 def _cut(group: list[Fit], n_cores: int) -> list[list[Fit]]:
