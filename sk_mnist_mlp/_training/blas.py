@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from types import TracebackType
 from typing import Any
 
-__all__ = ["SharedContext", "single_blas_thread"]
+__all__ = ["single_blas_thread"]
 
 
 @functools.cache
@@ -23,26 +22,32 @@ def _controller() -> Any:
     return ThreadpoolController().select(user_api="blas")
 
 
-class SharedContext:
-    """What several threads may be in at once: the first enters a context, the last leaves it."""
+class _SingleThread:
+    """A context that several threads may be in: the first sets the limit, the last lifts it."""
 
-    def __init__(self, make: Callable[[], AbstractContextManager[Any]]) -> None:
-        self._make = make
-        self._lock, self._n_inside = threading.Lock(), 0
-        self._inside = ExitStack()
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._n_inside = 0
+        self._limiter: Any = None
 
     def __enter__(self) -> None:
         with self._lock:
             if self._n_inside == 0:
-                self._inside.enter_context(self._make())
+                self._limiter = _controller().limit(limits=1)
+                self._limiter.__enter__()
             self._n_inside += 1
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         with self._lock:
             self._n_inside -= 1
             if self._n_inside == 0:
-                self._inside.close()
+                self._limiter.__exit__(kind, error, trace)
 
 
-single_blas_thread = SharedContext(lambda: _controller().limit(limits=1))
+single_blas_thread = _SingleThread()
 """Use as ``with single_blas_thread:``."""

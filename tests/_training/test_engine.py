@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from sk_mnist_mlp import MLPDigitClassifier
 from sk_mnist_mlp._network import NetworkSpec, as_arrays
@@ -19,9 +18,9 @@ from sk_mnist_mlp._training.optimizers import optimizer_spec
 from sk_mnist_mlp._training.plan import EarlyStopping, Job, TrainingData, TrainingPlan
 from sk_mnist_mlp._training.result import Seeds
 from sk_mnist_mlp._training.runners import n_traces
+from small_fits import digits
 
-X_DIGITS, Y_DIGITS = load_digits(return_X_y=True)
-X_DIGITS = (X_DIGITS / 16).astype(np.float32)
+X_DIGITS, Y_DIGITS = digits(dtype=np.float32)
 PATHS = ("numpy", "xla")
 
 

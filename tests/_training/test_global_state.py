@@ -1,5 +1,6 @@
 """Nothing global is touched: a fit depends on its seed alone and leaves the process as it was."""
 
+import functools
 import hashlib
 import os
 import random
@@ -13,22 +14,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from sklearn.datasets import load_digits
 from tensorflow.python.framework.config import is_op_determinism_enabled
 from threadpoolctl import threadpool_info
 
 import sk_mnist_mlp
-from sk_mnist_mlp import MLPDigitClassifier
+from small_fits import digits, small_classifier
 
-DIGITS, TARGET = load_digits(return_X_y=True)
-X = DIGITS[TARGET < 3][:150] / 16
-y = TARGET[TARGET < 3][:150]
-
-
-def small(**parameters):
-    """Return a classifier that fits in a moment, using all that draws on chance."""
-    defaults = {"hidden_units": 8, "epochs": 2, "batch_size": 32, "early_stopping": True}
-    return MLPDigitClassifier(**{**defaults, "random_state": 0, **parameters})
+X, y = digits(150, n_classes=3)
+small = functools.partial(small_classifier, batch_size=32, early_stopping=True)
 
 
 def use(engine):

@@ -1,5 +1,6 @@
 """Fused searches: every network as if trained alone, every tool's results as without."""
 
+import functools
 import subprocess
 import sys
 import tracemalloc
@@ -8,7 +9,6 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.datasets import load_digits
 from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
@@ -34,15 +34,10 @@ from sk_mnist_mlp.model_selection import stacks as _stacks
 from sk_mnist_mlp.model_selection.fused import FusedBackend
 from sk_mnist_mlp.model_selection.report import FusedReport, TrainedStack
 from sk_mnist_mlp.model_selection.shared_rows import SharedRows
+from small_fits import digits, small_classifier
 
-X, Y = load_digits(return_X_y=True)
-X, Y = (X[:240] / 16).astype(np.float32), Y[:240]
-
-
-def classifier(**parameters):
-    """A classifier that trains in a few milliseconds."""
-    small = {"hidden_units": (12,), "epochs": 3, "learning_rate": 0.01, "random_state": 0}
-    return MLPDigitClassifier(**small | parameters)
+X, Y = digits(240, dtype=np.float32)
+classifier = functools.partial(small_classifier, hidden_units=(12,), epochs=3, learning_rate=0.01)
 
 
 def fit(model, *data, **metadata):

@@ -15,14 +15,12 @@ import pytest
 import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.datasets import load_digits
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
-from sk_mnist_mlp import MLPDigitClassifier
 from sk_mnist_mlp._network.spec import as_arrays
 from sk_mnist_mlp._training.engines import train_alone, train_through
 from sk_mnist_mlp._training.epochs import Run
@@ -33,9 +31,10 @@ from sk_mnist_mlp.model_selection import fused
 from sk_mnist_mlp.model_selection import scheduler as _scheduler
 from sk_mnist_mlp.model_selection.fused import FusedBackend
 from sk_mnist_mlp.model_selection.scheduler import Scheduler
+from small_fits import digits, small_classifier
 
-X, Y = load_digits(return_X_y=True)
-X, Y = (X[:240] / 16).astype(np.float32), Y[:240]
+X, Y = digits(240, dtype=np.float32)
+classifier = functools.partial(small_classifier, hidden_units=(12,), epochs=3, learning_rate=0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -46,11 +45,6 @@ def _everything_ends():
     while any(thread.name.startswith("fused") for thread in threading.enumerate()):
         assert time.monotonic() < deadline, threading.enumerate()
         time.sleep(0.02)
-
-
-def classifier(**parameters):
-    small = {"hidden_units": (12,), "epochs": 3, "learning_rate": 0.01, "random_state": 0}
-    return MLPDigitClassifier(**small | parameters)
 
 
 def endless(**parameters):
