@@ -5,7 +5,7 @@ the functions that need them.
 """
 
 from sk_mnist_mlp._training.batches import is_same_array
-from sk_mnist_mlp._training.blas import SharedContext, single_blas_thread
+from sk_mnist_mlp._training.blas import single_blas_thread
 from sk_mnist_mlp._training.checkpoint import CheckpointFile, identity_of
 from sk_mnist_mlp._training.distortions import Distortion, distort, distortion_values
 from sk_mnist_mlp._training.engines import (
@@ -28,6 +28,7 @@ from sk_mnist_mlp._training.plan import (
 )
 from sk_mnist_mlp._training.result import FittedNetwork, History, Seeds, TrainingState
 from sk_mnist_mlp._training.schedules import SCHEDULES
+from sk_mnist_mlp._training.shared_context import SharedContext
 from sk_mnist_mlp._training.shuffling import stratified_holdout
 from sk_mnist_mlp._training.stack import structure_alone
 from sk_mnist_mlp._training.stored import pack_layers, pack_state, take_layers, unpack_state
