@@ -198,7 +198,7 @@ def test_training_goes_on_as_if_never_stopped(path):
 
 SCRIPT = """
 import hashlib, sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {folders!r}
 from test_engine import make_job
 from sk_mnist_mlp._network import as_arrays
 from sk_mnist_mlp._training.loop import train_stack
@@ -210,7 +210,8 @@ print(hashlib.sha256(b"".join(w.tobytes() for w in as_arrays(result.layers))).he
 @pytest.mark.parametrize("path", PATHS)
 def test_same_bits_in_every_process_and_with_any_number_of_threads(path, request, monkeypatch):
     """A fit is the same, bit for bit, in processes with one thread and with two."""
-    script = textwrap.dedent(SCRIPT).format(tests=str(request.path.parent), path=path)
+    folders = [str(request.path.parent), str(request.path.parents[1])]
+    script = textwrap.dedent(SCRIPT).format(folders=folders, path=path)
     digests = set()
     for n_threads in ("1", "2"):
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):

@@ -171,7 +171,7 @@ def test_another_process_learns_the_same(engine):
     """A fit with a ``random_state`` is the same in another process, bit for bit."""
     script = f"""
 import sys
-sys.path.insert(0, "tests/_training")
+sys.path[:0] = ["tests", "tests/_training"]
 import random, numpy
 random.seed(); numpy.random.seed()
 from test_global_state import X, digest, small, y
