@@ -58,7 +58,7 @@ def _offer_backend() -> None:
 
 
 def _make_backend(**options: Any) -> Any:
-    home = importlib.import_module("sk_mnist_mlp.model_selection.backend")
+    home = importlib.import_module("sk_mnist_mlp.model_selection.fused")
     return home.FusedBackend(**options)
 
 

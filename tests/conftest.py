@@ -1,7 +1,25 @@
-"""What pytest collects here."""
+"""What pytest collects here, and what tests of several folders are given."""
 
 from importlib.util import find_spec
+
+import pytest
+from sklearn.datasets import load_digits
 
 # `make test-ray` installs Ray, whose wheels are large, and runs this file; doctests would import
 # it everywhere else.
 collect_ignore = [] if find_spec("ray") else ["model_selection/ray_backend.py"]
+
+
+@pytest.fixture(scope="session")
+def digit_images():
+    """All of scikit-learn's digits, as images of 8 x 8 pixels of 0 to 16, and their labels."""
+    digits = load_digits()
+    return digits.images, digits.target
+
+
+@pytest.fixture
+def fresh_workers():
+    """Have joblib start new processes, of which no other test has asked anything."""
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=True)

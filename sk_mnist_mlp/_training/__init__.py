@@ -28,6 +28,7 @@ from sk_mnist_mlp._training.plan import (
 )
 from sk_mnist_mlp._training.result import FittedNetwork, History, Seeds, TrainingState
 from sk_mnist_mlp._training.schedules import SCHEDULES
+from sk_mnist_mlp._training.shared_context import SharedContext
 from sk_mnist_mlp._training.shuffling import stratified_holdout
 from sk_mnist_mlp._training.stack import structure_alone
 from sk_mnist_mlp._training.stored import pack_layers, pack_state, take_layers, unpack_state
@@ -45,6 +46,7 @@ __all__ = [
     "History",
     "Job",
     "Seeds",
+    "SharedContext",
     "Training",
     "TrainingData",
     "TrainingHooks",

@@ -3,6 +3,6 @@
 >>> from sk_mnist_mlp.model_selection import fused
 """
 
-from sk_mnist_mlp.model_selection.backend import fused
+from sk_mnist_mlp.model_selection.fused import fused
 
 __all__ = ["fused"]

@@ -1,26 +1,18 @@
-"""What a fused search did."""
+"""What fused calls did."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["FusedReport", "StackRecord"]
+__all__ = ["FusedReport", "TrainedStack"]
 
 
 @dataclass(frozen=True)
-class StackRecord:
-    """One stack that was trained.
+class TrainedStack:
+    """One stack of networks that were trained together.
 
-    Attributes
-    ----------
-    layer_widths : tuple of int
-        Input, hidden layers, output.
-    n_fits : int
-        Networks in it.
-    engine : {"numpy", "xla"}
-        What ran its steps.
-    seconds : float
-        Wall time, beside which other stacks may have run.
+    ``layer_widths`` are the units of the input, the hidden layers and the output; ``engine`` is
+    "numpy" or "xla"; ``seconds`` is wall time, in which other stacks may have been trained too.
     """
 
     layer_widths: tuple[int, ...]
@@ -33,24 +25,13 @@ class StackRecord:
 class FusedReport:
     """What :func:`~sk_mnist_mlp.model_selection.fused` did; printed, it is a sentence or two.
 
-    Attributes
-    ----------
-    stacks : list of StackRecord
-        Every stack trained, in the order they ended.
-    n_rounds : int
-        How often the tasks met and were trained together.
-    n_keras : int
-        Fits that only Keras's own loop could train, one after the other.
-
-    Examples
-    --------
-    >>> print(FusedReport([StackRecord((64, 32, 10), 6, "numpy", 0.2)], n_rounds=1))
+    >>> print(FusedReport([TrainedStack((64, 32, 10), 6, "numpy", 0.2)], n_rounds=1))
     6 fits in 1 stack of up to 6 (NumPy), in 1 round.
     """
 
-    stacks: list[StackRecord] = field(default_factory=list)
-    n_rounds: int = 0
-    n_keras: int = 0
+    stacks: list[TrainedStack] = field(default_factory=list)  # in the order in which they ended
+    n_rounds: int = 0  # how often fits were trained together
+    n_keras: int = 0  # fits that only Keras's own loop could train
 
     @property
     def n_fits(self) -> int:
@@ -58,8 +39,6 @@ class FusedReport:
         return sum(stack.n_fits for stack in self.stacks)
 
     def __str__(self) -> str:
-        if not (self.stacks or self.n_keras):
-            return "No fit was handed in: nothing inside called Parallel with n_jobs other than 1."
         parts = []
         if self.stacks:
             largest = max(stack.n_fits for stack in self.stacks)
@@ -71,7 +50,9 @@ class FusedReport:
             )
         if self.n_keras:
             parts.append(f"{_count(self.n_keras, 'fit')} by Keras's own loop, one at a time.")
-        return " ".join(parts)
+        return " ".join(parts) or (
+            "No fit was handed in: nothing inside called Parallel with n_jobs other than 1."
+        )
 
 
 def _count(number: int, noun: str) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
@@ -24,9 +23,9 @@ from sk_mnist_mlp._network.arrays import NumpyNamespace, tensorflow_namespace
 from sk_mnist_mlp._training import distortions as _augmentation
 from sk_mnist_mlp._training.distortions import Distortion, distort, distortion_values
 from sk_mnist_mlp.exceptions import InvalidParameterError
+from small_fits import digits
 
-X, Y = load_digits(return_X_y=True)
-X = (X / 16).astype(np.float32)
+X, Y = digits(dtype=np.float32)
 
 STILL = Distortion(rotation=0, scale=0, shear=0, translation=0, elastic=0, smoothing=4)
 NOTHING = dict(rotation=0, scale=0, shear=0, translation=0)

@@ -1,25 +1,22 @@
 """Keras's callbacks and optimizers mean the same in every engine, or a warning says otherwise."""
 
+import functools
 import warnings
 
 import keras
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import load_digits
 
-from sk_mnist_mlp import MLPDigitClassifier, load_model, save_model
+from sk_mnist_mlp import load_model, save_model
 from sk_mnist_mlp.exceptions import InvalidParameterError
+from small_fits import digits, small_classifier
 
-DIGITS, TARGET = load_digits(return_X_y=True)
-X, Y = (DIGITS[:300] / 16).astype(np.float32), TARGET[:300]
+X, Y = digits(300, dtype=np.float32)
+small = functools.partial(
+    small_classifier, hidden_units=12, epochs=4, batch_size=64, learning_rate=0.01, dropout=0.0
+)
 ENGINES = ["numpy", "xla", "keras"]
-
-
-def small(**parameters):
-    """A classifier that fits in a moment, without what the engines draw differently."""
-    defaults = {"hidden_units": 12, "epochs": 4, "batch_size": 64, "learning_rate": 0.01}
-    return MLPDigitClassifier(**defaults | {"dropout": 0.0, "random_state": 0} | parameters)
 
 
 def weights_of(model):

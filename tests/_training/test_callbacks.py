@@ -4,13 +4,11 @@ import csv
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from sk_mnist_mlp import MLPDigitClassifier
+from small_fits import digits
 
-X, Y = load_digits(return_X_y=True)
-X = (X[:600] / 16).astype(np.float32)
-Y = Y[:600]
+X, Y = digits(600, dtype=np.float32)
 
 
 def fit(callbacks, **parameters):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import pathlib
 import re
 import signal
@@ -12,19 +13,14 @@ import time
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
-from sk_mnist_mlp import MLPDigitClassifier, load_model, save_model
+from sk_mnist_mlp import load_model, save_model
 from sk_mnist_mlp._training.checkpoint import CheckpointFile
 from sk_mnist_mlp.exceptions import InvalidParameterError, ModelFileError
+from small_fits import digits, small_classifier
 
-DIGITS = load_digits()
-X, Y = (DIGITS.data[:400] / 16).astype(np.float32), DIGITS.target[:400]
-
-
-def small(**parameters):
-    """A classifier that trains in a fraction of a second."""
-    return MLPDigitClassifier(**{"hidden_units": 8, "epochs": 6, "random_state": 0} | parameters)
+X, Y = digits(400, dtype=np.float32)
+small = functools.partial(small_classifier, epochs=6)
 
 
 @pytest.fixture

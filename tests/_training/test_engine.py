@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from sk_mnist_mlp import MLPDigitClassifier
 from sk_mnist_mlp._network import NetworkSpec, as_arrays
@@ -19,9 +18,9 @@ from sk_mnist_mlp._training.optimizers import optimizer_spec
 from sk_mnist_mlp._training.plan import EarlyStopping, Job, TrainingData, TrainingPlan
 from sk_mnist_mlp._training.result import Seeds
 from sk_mnist_mlp._training.runners import n_traces
+from small_fits import digits
 
-X_DIGITS, Y_DIGITS = load_digits(return_X_y=True)
-X_DIGITS = (X_DIGITS / 16).astype(np.float32)
+X_DIGITS, Y_DIGITS = digits(dtype=np.float32)
 PATHS = ("numpy", "xla")
 
 
@@ -199,7 +198,7 @@ def test_training_goes_on_as_if_never_stopped(path):
 
 SCRIPT = """
 import hashlib, sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {folders!r}
 from test_engine import make_job
 from sk_mnist_mlp._network import as_arrays
 from sk_mnist_mlp._training.loop import train_stack
@@ -211,7 +210,8 @@ print(hashlib.sha256(b"".join(w.tobytes() for w in as_arrays(result.layers))).he
 @pytest.mark.parametrize("path", PATHS)
 def test_same_bits_in_every_process_and_with_any_number_of_threads(path, request, monkeypatch):
     """A fit is the same, bit for bit, in processes with one thread and with two."""
-    script = textwrap.dedent(SCRIPT).format(tests=str(request.path.parent), path=path)
+    folders = [str(request.path.parent), str(request.path.parents[1])]
+    script = textwrap.dedent(SCRIPT).format(folders=folders, path=path)
     digests = set()
     for n_threads in ("1", "2"):
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):

@@ -1,5 +1,6 @@
 """Nothing global is touched: a fit depends on its seed alone and leaves the process as it was."""
 
+import functools
 import hashlib
 import os
 import random
@@ -13,22 +14,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from sklearn.datasets import load_digits
 from tensorflow.python.framework.config import is_op_determinism_enabled
 from threadpoolctl import threadpool_info
 
 import sk_mnist_mlp
-from sk_mnist_mlp import MLPDigitClassifier
+from small_fits import digits, small_classifier
 
-DIGITS, TARGET = load_digits(return_X_y=True)
-X = DIGITS[TARGET < 3][:150] / 16
-y = TARGET[TARGET < 3][:150]
-
-
-def small(**parameters):
-    """Return a classifier that fits in a moment, using all that draws on chance."""
-    defaults = {"hidden_units": 8, "epochs": 2, "batch_size": 32, "early_stopping": True}
-    return MLPDigitClassifier(**{**defaults, "random_state": 0, **parameters})
+X, y = digits(150, n_classes=3)
+small = functools.partial(small_classifier, batch_size=32, early_stopping=True)
 
 
 def use(engine):
@@ -178,7 +171,7 @@ def test_another_process_learns_the_same(engine):
     """A fit with a ``random_state`` is the same in another process, bit for bit."""
     script = f"""
 import sys
-sys.path.insert(0, "tests/_training")
+sys.path[:0] = ["tests", "tests/_training"]
 import random, numpy
 random.seed(); numpy.random.seed()
 from test_global_state import X, digest, small, y

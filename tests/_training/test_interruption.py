@@ -1,5 +1,6 @@
 """Ctrl-C ends a fit, not the user's patience: what was learnt so far is kept."""
 
+import functools
 import signal
 import threading
 import time
@@ -8,13 +9,11 @@ import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from sklearn.datasets import load_digits
 
-from sk_mnist_mlp import MLPDigitClassifier
+from small_fits import digits, small_classifier
 
-DIGITS, TARGET = load_digits(return_X_y=True)
-X = DIGITS[TARGET < 3][:150] / 16
-y = TARGET[TARGET < 3][:150]
+X, y = digits(150, n_classes=3)
+small = functools.partial(small_classifier, epochs=5, batch_size=32, learning_rate=0.01)
 
 WARNING = (
     "MLPDigitClassifier: expected to train to the last epoch, got interrupted; what was learnt so "
@@ -33,12 +32,6 @@ class PressKeys(keras.callbacks.Callback):
         """Press the keys."""
         if epoch + 1 == self.epoch:
             raise KeyboardInterrupt
-
-
-def small(**parameters):
-    """Return a classifier that fits in a moment."""
-    defaults = {"hidden_units": 8, "epochs": 5, "batch_size": 32, "learning_rate": 0.01}
-    return MLPDigitClassifier(**{**defaults, "random_state": 0, **parameters})
 
 
 @pytest.mark.parametrize("engine", ["numpy", "keras"])

@@ -1,25 +1,19 @@
 """What the classifier shares with Keras: its model, its callbacks, its optimizers, its engine."""
 
 import copy
+import functools
 
 import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.datasets import load_digits
 
 from sk_mnist_mlp import MLPDigitClassifier
 from sk_mnist_mlp._network.activations import ACTIVATIONS
+from small_fits import digits, small_classifier
 
-DIGITS, TARGET = load_digits(return_X_y=True)
-X = DIGITS[TARGET < 3][:150] / 16
-y = TARGET[TARGET < 3][:150]
-
-
-def small(**parameters):
-    """Return a classifier that fits in a moment."""
-    defaults = {"hidden_units": 8, "epochs": 3, "batch_size": 32, "learning_rate": 0.01}
-    return MLPDigitClassifier(**{**defaults, "random_state": 0, **parameters})
+X, y = digits(150, n_classes=3)
+small = functools.partial(small_classifier, epochs=3, batch_size=32, learning_rate=0.01)
 
 
 def weights_of(model):

@@ -1,26 +1,19 @@
 """``warm_start`` and ``partial_fit``: a training that goes on is one that never stopped."""
 
 import copy
+import functools
 import pickle
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
-from sklearn.datasets import load_digits
 
-from sk_mnist_mlp import MLPDigitClassifier
 from sk_mnist_mlp.exceptions import InvalidParameterError
+from small_fits import digits, small_classifier
 
-DIGITS, TARGET = load_digits(return_X_y=True)
-X = DIGITS[TARGET < 3][:150] / 16
-y = TARGET[TARGET < 3][:150]
-
-
-def small(**parameters):
-    """Return a classifier that fits in a moment, with dropout, and moments in its optimizer."""
-    defaults = {"hidden_units": 8, "epochs": 2, "batch_size": 32, "learning_rate": 0.01}
-    return MLPDigitClassifier(**{**defaults, "random_state": 0, **parameters})
+X, y = digits(150, n_classes=3)
+small = functools.partial(small_classifier, batch_size=32, learning_rate=0.01)
 
 
 def assert_same(model, other):

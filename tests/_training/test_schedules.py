@@ -1,6 +1,7 @@
 """Learning rate schedules: by their equations, through the estimator."""
 
 import copy
+import functools
 import pickle
 import re
 
@@ -8,14 +9,14 @@ import keras
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import load_digits
 
 from sk_mnist_mlp import MLPDigitClassifier, load_model, save_model
 from sk_mnist_mlp._training.schedules import relative_rates, schedule_factors
 from sk_mnist_mlp.exceptions import InvalidParameterError
+from small_fits import digits, small_classifier
 
-X, Y = load_digits(return_X_y=True)
-X, Y = (X / 16)[:300], Y[:300]
+X, Y = digits(300)
+small = functools.partial(small_classifier, hidden_units=(24, 16), epochs=3, batch_size=32)
 
 FULL_BATCH = dict(
     hidden_units=(12, 8),
@@ -32,12 +33,6 @@ FULL_BATCH = dict(
 def one_step_an_epoch(**parameters):
     """Return a classifier whose epochs are single steps of plain gradient descent."""
     return MLPDigitClassifier(**(FULL_BATCH | parameters))
-
-
-def small(**parameters):
-    """Return a classifier that fits in a moment, with all that goes on between steps."""
-    given = {"hidden_units": (24, 16), "epochs": 3, "batch_size": 32, "random_state": 0}
-    return MLPDigitClassifier(**(given | parameters))
 
 
 def weights_of(model):

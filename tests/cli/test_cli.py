@@ -22,21 +22,6 @@ COMMANDS = ["train", "search", "evaluate", "predict", "info", "export"]
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """A thousand digits to train on and two hundred to test on, as Keras stores them."""
-    X_train, X_test, y_train, y_test = load_mnist(return_splits=True)
-    path = tmp_path_factory.mktemp("data") / "mnist.npz"
-    np.savez(
-        path,
-        x_train=X_train[:1000],
-        y_train=y_train[:1000],
-        x_test=X_test[:200],
-        y_test=y_test[:200],
-    )
-    return str(path)
-
-
-@pytest.fixture(scope="module")
 def model_file(data, tmp_path_factory):
     """A small model that the command trained."""
     path = str(tmp_path_factory.mktemp("model") / "small.skmlp")

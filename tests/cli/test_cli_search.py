@@ -22,16 +22,6 @@ SIZE = ["--epochs", "3", "--cv", "3", "--subset", "600"]
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """A thousand digits to train on and two hundred to test on, as Keras stores them."""
-    X_train, X_test, y_train, y_test = load_mnist(return_splits=True)
-    path = tmp_path_factory.mktemp("data") / "mnist.npz"
-    parts = {"x_train": X_train[:1000], "y_train": y_train[:1000]}
-    np.savez(path, **parts, x_test=X_test[:200], y_test=y_test[:200])
-    return str(path)
-
-
-@pytest.fixture(scope="module")
 def finished(data, tmp_path_factory):
     """The folder of a search that ended, and what it printed."""
     folder = tmp_path_factory.mktemp("search") / "out"

@@ -3,10 +3,7 @@
 Ray takes 260 MB, so its tests are run by a target of their own, ``make test-ray``.
 """
 
-import contextlib
-import itertools
 import os
-import signal
 from pathlib import Path
 
 import joblib
@@ -14,11 +11,12 @@ import numpy as np
 import pytest
 import ray
 from ray.util.joblib import register_ray
-from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 
-from sk_mnist_mlp import ImageFlattener, MLPDigitClassifier
+from sk_mnist_mlp import ImageFlattener
+from small_fits import small_classifier
+from worker_killers import KillsItsWorker
 
 pytestmark = [
     # Of Ray's own making: joblib's context and the way its pool is put together.
@@ -34,8 +32,8 @@ GRID = {
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
     """Two worker processes on this machine."""
-    # Workers import this file, for the scorer below.
-    folders = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    # Workers import the scorer below.
+    folders = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(folders)}}
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env=environment)
     register_ray()
@@ -43,41 +41,13 @@ def cluster():
     ray.shutdown()
 
 
-@pytest.fixture(scope="module")
-def images():
-    digits = load_digits()
-    return digits.images, digits.target
-
-
 def pipeline():
-    return make_pipeline(
-        ImageFlattener(scale=16), MLPDigitClassifier(hidden_units=16, epochs=2, random_state=0)
-    )
+    return make_pipeline(ImageFlattener(scale=16), small_classifier(hidden_units=16))
 
 
-class KillsItsWorker:
-    """A scorer that ends its process without a word, once, at the n-th score of a search."""
-
-    def __init__(self, folder, at):
-        self.folder = Path(folder)
-        self.at = at
-
-    def __call__(self, estimator, X, y):
-        if self.take_number() == self.at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return estimator.score(X, y)
-
-    def take_number(self):
-        """Count the calls of all processes: a file that is there is another's number."""
-        for number in itertools.count(1):
-            with contextlib.suppress(FileExistsError):
-                (self.folder / str(number)).touch(exist_ok=False)
-                return number
-
-
-def test_a_search_scores_the_same_on_ray(images):
+def test_a_search_scores_the_same_on_ray(digit_images):
     """GridSearchCV and cross_validate give bit-equal scores on Ray's workers."""
-    X, y = images
+    X, y = digit_images
     local = GridSearchCV(pipeline(), GRID, cv=3).fit(X, y)
     validated = cross_validate(pipeline(), X, y, cv=3)
     with joblib.parallel_config(backend="ray", n_jobs=2):
@@ -89,9 +59,9 @@ def test_a_search_scores_the_same_on_ray(images):
     np.testing.assert_array_equal(validated["test_score"], remotely_validated["test_score"])
 
 
-def test_a_killed_worker_is_an_error_of_ray_or_a_completed_search(images, tmp_path):
+def test_a_killed_worker_is_an_error_of_ray_or_a_completed_search(digit_images, tmp_path):
     """A worker that dies in the middle costs an error or nothing, never a hang."""
-    X, y = images
+    X, y = digit_images
     search = GridSearchCV(
         pipeline(), GRID, cv=3, scoring=KillsItsWorker(tmp_path, at=4), refit=False
     )

@@ -1,10 +1,7 @@
 """Searches on a Dask cluster of separate processes: same scores, little traffic, survival."""
 
-import contextlib
 import importlib.util
-import itertools
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +13,6 @@ import pytest
 from dask.distributed import Client, LocalCluster
 from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
-from sklearn.datasets import load_digits
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import (
     GridSearchCV,
@@ -26,7 +22,9 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline
 
-from sk_mnist_mlp import ImageFlattener, MLPDigitClassifier
+from sk_mnist_mlp import ImageFlattener
+from small_fits import small_classifier
+from worker_killers import KillsItsWorker
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "dask_search.py"
 GRID = {
@@ -48,17 +46,8 @@ def client():
         yield client
 
 
-@pytest.fixture(scope="module")
-def images():
-    digits = load_digits()
-    return digits.images, digits.target
-
-
-def pipeline(**parameters):
-    return make_pipeline(
-        ImageFlattener(scale=16),
-        MLPDigitClassifier(**{"hidden_units": 16, "epochs": 2, "random_state": 0} | parameters),
-    )
+def pipeline():
+    return make_pipeline(ImageFlattener(scale=16), small_classifier(hidden_units=16))
 
 
 @pytest.fixture(scope="module")
@@ -74,26 +63,6 @@ def example():
     del sys.modules["dask_search"]
 
 
-class KillsItsWorker:
-    """A scorer that ends its process without a word, once, at the n-th score of a search."""
-
-    def __init__(self, folder, at):
-        self.folder = Path(folder)
-        self.at = at
-
-    def __call__(self, estimator, X, y):
-        if self.take_number() == self.at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return estimator.score(X, y)
-
-    def take_number(self):
-        """Count the calls of all processes: a file that is there is another's number."""
-        for number in itertools.count(1):
-            with contextlib.suppress(FileExistsError):
-                (self.folder / str(number)).touch(exist_ok=False)
-                return number
-
-
 def test_the_workers_are_processes_of_their_own(client):
     """The cluster under test really has two processes beside this one."""
     processes = set(client.run(os.getpid).values())
@@ -101,9 +70,9 @@ def test_the_workers_are_processes_of_their_own(client):
     assert os.getpid() not in processes
 
 
-def test_a_search_scores_the_same_on_the_cluster(client, images):
+def test_a_search_scores_the_same_on_the_cluster(client, digit_images):
     """Any search class gives bit-equal scores on the workers, and the same best candidate."""
-    X, y = images
+    X, y = digit_images
     local = GridSearchCV(pipeline(), GRID, cv=3).fit(X, y)
     halving = HalvingGridSearchCV(
         pipeline(), GRID, resource="mlpdigitclassifier__epochs", max_resources=4, factor=2, cv=2
@@ -125,10 +94,10 @@ def test_a_search_scores_the_same_on_the_cluster(client, images):
 @pytest.mark.parametrize("keeps_splits", [False, True])
 @pytest.mark.parametrize("n_rows", [300, 1797])
 def test_the_data_travel_once_and_a_task_is_small(
-    client, images, example, monkeypatch, n_rows, keeps_splits
+    client, digit_images, example, monkeypatch, n_rows, keeps_splits
 ):
     """X and y are scattered once; a task is a few kilobytes, however many rows there are."""
-    X, y = images[0][:n_rows], images[1][:n_rows]
+    X, y = digit_images[0][:n_rows], digit_images[1][:n_rows]
     scattered, tasks = [], []
     scatter, submit = Client.scatter, Client.submit
 
@@ -152,9 +121,9 @@ def test_the_data_travel_once_and_a_task_is_small(
     assert sum(tasks) / 12 < 15_000 < X[:300].nbytes
 
 
-def test_a_search_survives_the_death_of_a_worker(client, images, example, tmp_path):
+def test_a_search_survives_the_death_of_a_worker(client, digit_images, example, tmp_path):
     """With the row numbers scattered too, a killed worker costs its unfinished fits' time only."""
-    X, y = images
+    X, y = digit_images
     splits = example.KeptSplits(StratifiedKFold(3), X, y)
     local = GridSearchCV(pipeline(), GRID, cv=splits).fit(X, y)
     before = set(client.run(os.getpid).values())
@@ -169,9 +138,9 @@ def test_a_search_survives_the_death_of_a_worker(client, images, example, tmp_pa
 
 
 @pytest.mark.parametrize("at", [1, 4])
-def test_what_was_not_replicated_ends_in_an_error_of_dask(client, images, tmp_path, at):
+def test_what_was_not_replicated_ends_in_an_error_of_dask(client, digit_images, tmp_path, at):
     """Without the row numbers scattered a killed worker may take them along: an error, no hang."""
-    X, y = images
+    X, y = digit_images
     client.wait_for_workers(2, timeout=600)
     local = GridSearchCV(pipeline(), GRID, cv=3).fit(X, y)
     search = GridSearchCV(pipeline(), GRID, cv=3, scoring=KillsItsWorker(tmp_path, at=at))

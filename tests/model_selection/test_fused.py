@@ -1,5 +1,6 @@
 """Fused searches: every network as if trained alone, every tool's results as without."""
 
+import functools
 import subprocess
 import sys
 import tracemalloc
@@ -8,7 +9,6 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.datasets import load_digits
 from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
@@ -30,19 +30,14 @@ from sk_mnist_mlp import MLPDigitClassifier, RandomDistortion
 from sk_mnist_mlp._training import engines
 from sk_mnist_mlp._training.runners import n_traces
 from sk_mnist_mlp.model_selection import fused
-from sk_mnist_mlp.model_selection import grouping as _grouping
-from sk_mnist_mlp.model_selection.backend import FusedBackend
-from sk_mnist_mlp.model_selection.report import FusedReport, StackRecord
-from sk_mnist_mlp.model_selection.shared_rows import SharedFolds
+from sk_mnist_mlp.model_selection import stacks as _stacks
+from sk_mnist_mlp.model_selection.fused import FusedBackend
+from sk_mnist_mlp.model_selection.report import FusedReport, TrainedStack
+from sk_mnist_mlp.model_selection.shared_rows import SharedRows
+from small_fits import digits, small_classifier
 
-X, Y = load_digits(return_X_y=True)
-X, Y = (X[:240] / 16).astype(np.float32), Y[:240]
-
-
-def classifier(**parameters):
-    """A classifier that trains in a few milliseconds."""
-    small = {"hidden_units": (12,), "epochs": 3, "learning_rate": 0.01, "random_state": 0}
-    return MLPDigitClassifier(**small | parameters)
+X, Y = digits(240, dtype=np.float32)
+classifier = functools.partial(small_classifier, hidden_units=(12,), epochs=3, learning_rate=0.01)
 
 
 def fit(model, *data, **metadata):
@@ -190,7 +185,7 @@ def test_compiled_networks_are_trained_as_if_alone(monkeypatch, gpu):
     Early stopping empties the stack step by step; programs are compiled for halves of it only.
     """
     monkeypatch.setattr(engines, "_XLA_FLOPS", 0.0)
-    monkeypatch.setattr(_grouping, "_has_gpu", lambda: gpu)
+    monkeypatch.setattr(_stacks, "_has_gpu", lambda: gpu)
     options = {"early_stopping": True, "n_iter_no_change": 1, "epochs": 6, "tol": 0.05}
     models = [classifier(dropout=0.1 * k, random_state=k, **options) for k in range(5)]
     alone = [clone(model).fit(X, Y) for model in models]
@@ -360,7 +355,7 @@ def test_folds_are_held_once():
 
 def test_shared_folds_are_plain_arrays_that_stay_as_they_are():
     """Equal selections are one array, not writeable; all else is as with a plain table."""
-    table = SharedFolds.around(np.arange(24.0).reshape(6, 4))
+    table = SharedRows.of(np.arange(24.0).reshape(6, 4))
     rows = np.array([3, 1])
     selection = table[rows]
     assert type(selection) is np.ndarray
@@ -448,7 +443,7 @@ def test_the_report_is_a_sentence():
     assert str(FusedReport()) == (
         "No fit was handed in: nothing inside called Parallel with n_jobs other than 1."
     )
-    stacks = [StackRecord((64, 8, 10), 4, "numpy", 0.1), StackRecord((64, 9, 10), 1, "xla", 0.1)]
+    stacks = [TrainedStack((64, 8, 10), 4, "numpy", 0.1), TrainedStack((64, 9, 10), 1, "xla", 0.1)]
     assert str(FusedReport(stacks, 2, 1)) == (
         "5 fits in 2 stacks of up to 4 (NumPy and XLA), in 2 rounds. "
         "1 fit by Keras's own loop, one at a time."

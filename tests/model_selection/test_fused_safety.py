@@ -3,6 +3,7 @@
 import _thread
 import functools
 import multiprocessing
+import sys
 import threading
 import time
 import warnings
@@ -14,26 +15,26 @@ import pytest
 import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.datasets import load_digits
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
-from sk_mnist_mlp import MLPDigitClassifier
 from sk_mnist_mlp._network.spec import as_arrays
 from sk_mnist_mlp._training.engines import train_alone, train_through
 from sk_mnist_mlp._training.epochs import Run
 from sk_mnist_mlp._training.loop import train_each, train_stack
 from sk_mnist_mlp._training.observers import EpochObserver
 from sk_mnist_mlp._training.plan import TrainingHooks
-from sk_mnist_mlp.model_selection import backend as _fused
 from sk_mnist_mlp.model_selection import fused
-from sk_mnist_mlp.model_selection import scheduler as _rendezvous
+from sk_mnist_mlp.model_selection import scheduler as _scheduler
+from sk_mnist_mlp.model_selection.fused import FusedBackend
+from sk_mnist_mlp.model_selection.scheduler import Scheduler
+from small_fits import digits, small_classifier
 
-X, Y = load_digits(return_X_y=True)
-X, Y = (X[:240] / 16).astype(np.float32), Y[:240]
+X, Y = digits(240, dtype=np.float32)
+classifier = functools.partial(small_classifier, hidden_units=(12,), epochs=3, learning_rate=0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -44,11 +45,6 @@ def _everything_ends():
     while any(thread.name.startswith("fused") for thread in threading.enumerate()):
         assert time.monotonic() < deadline, threading.enumerate()
         time.sleep(0.02)
-
-
-def classifier(**parameters):
-    small = {"hidden_units": (12,), "epochs": 3, "learning_rate": 0.01, "random_state": 0}
-    return MLPDigitClassifier(**small | parameters)
 
 
 def endless(**parameters):
@@ -87,7 +83,7 @@ def test_an_error_ends_the_search_at_once():
 
 def test_an_error_while_others_train_ends_them_with_their_epoch(monkeypatch):
     """A task that fails after a long wait ends the others, though they are in training by then."""
-    monkeypatch.setattr(_rendezvous, "_PATIENCE", 0.5)
+    monkeypatch.setattr(_scheduler, "_PATIENCE", 0.5)
 
     def fail(seconds):
         time.sleep(seconds)
@@ -386,7 +382,7 @@ class Training:
             for fit in fits[:]:
                 outcome = self.outcomes.get(fit.job.plan.epochs)
                 if fit.task.call.is_given_up:
-                    outcome = _rendezvous.GivenUp()
+                    outcome = _scheduler.GivenUp()
                 elif self.may_end.is_set():
                     outcome = train_alone(fit.job, fit.engine)
                 elif callable(outcome):
@@ -406,8 +402,8 @@ class Training:
 def training(monkeypatch):
     """Put a training of which the test is the master in the place of the real one."""
     training = Training()
-    monkeypatch.setattr(_fused, "train_fits", training)
-    monkeypatch.setattr(_rendezvous, "_PATIENCE", 0.1)  # it begins beside the task that fails
+    monkeypatch.setattr(sys.modules[FusedBackend.__module__], "train_fits", training)
+    monkeypatch.setattr(_scheduler, "_PATIENCE", 0.1)  # it begins beside the task that fails
     return training
 
 
@@ -528,14 +524,14 @@ SCENARIOS = {
     ),
 }
 EVENTS = {
-    "a task is submitted": (_rendezvous.Rendezvous, "submit"),
-    "a fit is handed in": (_rendezvous.Rendezvous, "_train_for_task"),
+    "a task is submitted": (Scheduler, "submit"),
+    "a fit is handed in": (Scheduler, "_train_with_others"),
     "an outcome is told": (joblib.parallel.BatchCompletionCallBack, "__call__"),
-    "a caller enters or leaves": (_rendezvous.Rendezvous, "_set_retrieving"),
+    "a caller enters or leaves": (Scheduler, "set_retrieving"),
     "a caller sees the error": (joblib.Parallel, "_raise_error_fast"),
-    "a call is given up": (_rendezvous.Rendezvous, "give_up"),
-    "a call ends": (_rendezvous.Rendezvous, "end_call"),
-    "a training": (_rendezvous.Rendezvous, "_train_together"),
+    "a call is given up": (Scheduler, "give_up"),
+    "a call ends": (Scheduler, "end_call"),
+    "a training": (Scheduler, "_train_together"),
 }
 
 
@@ -595,7 +591,7 @@ def test_ending_a_call_leaves_another_alone():
 
 def test_an_error_between_results_leaves_the_results_to_come(monkeypatch):
     """A call that fails while a generator is open costs the generator nothing."""
-    monkeypatch.setattr(_rendezvous, "_PATIENCE", 0.5)
+    monkeypatch.setattr(_scheduler, "_PATIENCE", 0.5)
     with fused():
         models = joblib.Parallel(return_as="generator")(
             joblib.delayed(classifier(epochs=epochs).fit)(X, Y) for epochs in (1, 2)
@@ -609,7 +605,7 @@ def test_an_error_between_results_leaves_the_results_to_come(monkeypatch):
 @pytest.mark.parametrize("parameters", [{}, {"pre_dispatch": "nonsense"}])
 def test_a_call_that_never_began_holds_up_nobody(monkeypatch, parameters):
     """What joblib cannot even iterate leaves nothing behind that the next call would wait for."""
-    monkeypatch.setattr(_rendezvous, "_PATIENCE", 100.0)
+    monkeypatch.setattr(_scheduler, "_PATIENCE", 100.0)
     filters = warnings.filters
     with fused() as report:
         with pytest.raises((TypeError, ValueError, NameError)):
@@ -678,7 +674,7 @@ class Locked(ClassifierMixin, BaseEstimator):
 
 def test_tasks_that_share_a_lock_go_on(monkeypatch):
     """Fits under one lock cannot meet; after a while they are trained as they come."""
-    monkeypatch.setattr(_rendezvous, "_PATIENCE", 0.3)
+    monkeypatch.setattr(_scheduler, "_PATIENCE", 0.3)
     plain = cross_val_score(Locked(), X, Y, cv=5)
     with fused() as report:
         np.testing.assert_array_equal(cross_val_score(Locked(), X, Y, cv=5), plain)

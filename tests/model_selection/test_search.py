@@ -1,5 +1,6 @@
 """scikit-learn's own searches: the same scores on one core and on several, and flat memory."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -9,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from joblib import Parallel, delayed
-from joblib.externals.loky import get_reusable_executor
-from sklearn.datasets import load_digits
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import (
     GridSearchCV,
@@ -20,28 +19,19 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline
 
-from sk_mnist_mlp import ImageFlattener, MLPDigitClassifier
+from sk_mnist_mlp import ImageFlattener
+from small_fits import small_classifier
 
 GRID = {"dropout": [0.0, 0.4], "hidden_units": [8, 16]}
 
 
+classifier = functools.partial(small_classifier, hidden_units=16, epochs=3, learning_rate=0.01)
+
+
 @pytest.fixture(scope="module")
-def images():
+def images(digit_images):
     """A few digits, as images of 8 x 8 pixels and labels."""
-    digits = load_digits()
-    return digits.images[:240], digits.target[:240]
-
-
-@pytest.fixture
-def fresh_workers():
-    """Workers of which no other test has asked anything."""
-    get_reusable_executor().shutdown(wait=True)
-
-
-def classifier(**parameters):
-    return MLPDigitClassifier(
-        **{"hidden_units": 16, "epochs": 3, "learning_rate": 0.01, "random_state": 0} | parameters
-    )
+    return digit_images[0][:240], digit_images[1][:240]
 
 
 def alone(images):
@@ -159,7 +149,7 @@ def _loaded_frameworks():
 def test_a_worker_gives_tensorflow_the_threads_of_its_share(fresh_workers):
     """A worker's TensorFlow takes as many threads as the pool gave the worker."""
     before = dict(os.environ)
-    given, taken = Parallel(n_jobs=2)(delayed(_threads)() for _ in range(2))[0]
+    ((given, taken),) = Parallel(n_jobs=2)([delayed(_threads)()])  # one import of TensorFlow
     assert given == taken is not None
     assert dict(os.environ) == before
 

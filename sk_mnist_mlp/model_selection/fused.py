@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
-import itertools
-import threading
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from numbers import Integral
 from typing import Any
 
 import joblib
 from joblib.parallel import FallbackToBackend, ParallelBackendBase
 
-from sk_mnist_mlp._training import single_blas_thread
+from sk_mnist_mlp._training import SharedContext, single_blas_thread
 from sk_mnist_mlp.model_selection.report import FusedReport
-from sk_mnist_mlp.model_selection.scheduler import Call, Outcome, Rendezvous, Task
-from sk_mnist_mlp.model_selection.shared_rows import FoldMemory
+from sk_mnist_mlp.model_selection.scheduler import Call, Scheduler
+from sk_mnist_mlp.model_selection.shared_rows import SharedRows, share_rows
 from sk_mnist_mlp.model_selection.stacks import train_fits
 
 __all__ = ["FusedBackend", "fused"]
@@ -30,26 +30,8 @@ _SECONDS_TO_END = 2.0
 
 
 class FusedBackend(ParallelBackendBase):
-    """Run joblib's tasks as threads, and train the networks they fit together.
+    """What joblib makes when it is asked for the backend ``"fused"``; see :func:`fused`.
 
-    joblib makes one when it is asked for the backend ``"fused"``; see :func:`fused`.
-
-    Parameters
-    ----------
-    nesting_level : int or None, default=None
-        joblib's own.
-    max_tasks : int, default=64
-        Tasks begun and not ended at the same time.
-    max_bytes : int, default=2**30
-        No task is begun while the rows of waiting fits, beside the first, take more than this.
-
-    Attributes
-    ----------
-    report : FusedReport
-        What was done so far.
-
-    Examples
-    --------
     >>> import joblib
     >>> with joblib.parallel_config(backend="fused"):
     ...     joblib.Parallel()(joblib.delayed(divmod)(n, 3) for n in range(4))
@@ -60,6 +42,10 @@ class FusedBackend(ParallelBackendBase):
     uses_threads = True
     supports_sharedmem = True
     default_n_jobs = -1
+
+    _scheduler: Scheduler
+    _tables: dict[int, SharedRows]
+    _surroundings: contextlib.ExitStack
 
     def __init__(
         self,
@@ -74,12 +60,8 @@ class FusedBackend(ParallelBackendBase):
         self.report = FusedReport()
         self.parallel: Any = None
         self._n_cores = 1
-        self._numbers = itertools.count()
-        self._folds = FoldMemory()
-        self._rendezvous: Rendezvous | None = None
         self._is_nested = False
         self._call: Call | None = None
-        self._surroundings = contextlib.ExitStack()
 
     # ------------------------------------------------------------------------------------------
     # What joblib asks before a call
@@ -98,7 +80,7 @@ class FusedBackend(ParallelBackendBase):
         if parallel is not self.parallel:
             # joblib hands one backend to all that ask inside a context, whose calls may overlap.
             # With one each, what ends a call can never end another's tasks.
-            own = self._copy(self.nesting_level, self._is_nested)
+            own = copy.copy(self)
             own.parallel = parallel
             raise FallbackToBackend(own)
         n_cores = joblib.cpu_count()
@@ -107,43 +89,37 @@ class FusedBackend(ParallelBackendBase):
 
     def get_nested_backend(self) -> tuple[ParallelBackendBase, int | None]:
         """Give the tasks' own calls a backend that meets at the same place."""
-        return self._copy((self.nesting_level or 0) + 1, nested=True), None
-
-    def _copy(self, nesting_level: int | None, nested: bool) -> FusedBackend:
-        other = FusedBackend(nesting_level, max_tasks=self.max_tasks, max_bytes=self.max_bytes)
-        other.report, other._numbers, other._is_nested = self.report, self._numbers, nested
-        if nested:
-            other._rendezvous, other._folds = self._rendezvous, self._folds
-        return other
+        nested = copy.copy(self)
+        nested.nesting_level = (self.nesting_level or 0) + 1
+        nested.parallel, nested._is_nested = None, True
+        return nested, None
 
     # ------------------------------------------------------------------------------------------
     # A call, in the order in which joblib gets there
 
     def start_call(self) -> None:
         """Make ready; the call begins with its first task, as joblib may never get that far."""
-        self._call = None
+        self._call, self._surroundings = None, contextlib.ExitStack()
         if not self._is_nested:
             train = functools.partial(train_fits, n_cores=self._n_cores, report=self.report)
-            self._rendezvous = Rendezvous(train, self._n_cores, self.max_tasks, self.max_bytes)
+            self._scheduler = Scheduler(train, self._n_cores, self.max_tasks, self.max_bytes)
+            self._tables = {}
 
-    def submit(self, func: Callable[[], Any], callback: Any = None) -> Task:
+    def submit(self, func: Callable[[], Any], callback: Any = None) -> Future[Any]:
         """Take on a task."""
-        assert self._rendezvous is not None
         if self._call is None:
-            self._call = self._begin_call()
-        task = Task(self._folds.share(func), callback, self._call, next(self._numbers))
-        self._rendezvous.submit(task)
-        return task
+            if not self._is_nested:
+                self._surroundings.enter_context(_filters_kept)
+                if self._n_cores > 1:  # the tasks share the cores, as joblib's processes do
+                    self._surroundings.enter_context(single_blas_thread)
+            self._call = self._scheduler.begin_call()
+        share_rows(func, self._tables)
+        future: Future[Any] = Future()
+        future.add_done_callback(callback)
+        self._scheduler.submit(func, future, self._call)
+        return future
 
     apply_async = submit  # its name before joblib 1.5
-
-    def _begin_call(self) -> Call:
-        assert self._rendezvous is not None
-        if not self._is_nested:
-            self._surroundings.enter_context(_filters_kept)
-            if self._n_cores > 1:  # the tasks share the cores, as joblib's processes do
-                self._surroundings.enter_context(single_blas_thread)
-        return self._rendezvous.begin_call()
 
     @contextlib.contextmanager
     def retrieval_context(self) -> Iterator[None]:
@@ -151,61 +127,35 @@ class FusedBackend(ParallelBackendBase):
         if self._call is None:
             yield
             return
-        assert self._rendezvous is not None
-        with self._rendezvous.retrieving(self._call):
+        self._scheduler.set_retrieving(self._call, True)
+        try:
             yield
+        finally:  # at once: whatever is on its way out may be what ends the training
+            self._scheduler.set_retrieving(self._call, False)
 
-    def retrieve_result_callback(self, outcome: Outcome) -> Any:
+    def retrieve_result_callback(self, out: Future[Any]) -> Any:
         """Return what a task returned, or raise what it raised."""
-        value, error = outcome
-        if error is not None:
-            raise error
-        return value
+        return out.result()
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """Give up the tasks of this call."""
         if self._call is not None:
-            assert self._rendezvous is not None
-            self._rendezvous.give_up(self._call)
+            self._scheduler.give_up(self._call)
 
     def stop_call(self) -> None:
         """End a call."""
         if self._call is None:
             return
-        assert self._rendezvous is not None
         try:
-            self._rendezvous.end_call(self._call, _SECONDS_TO_END)
+            self._scheduler.end_call(self._call, _SECONDS_TO_END)
         finally:
+            self._surroundings.close()
             if not self._is_nested:
-                self._surroundings.close()
-                self._folds.forget()
+                self._tables.clear()
 
 
-class _KeptFilters:
-    """Keeps the filters of warnings, which tasks save and restore in no certain order.
-
-    Several calls may be in it: the first to come saves them, the last to go restores them.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._n_inside = 0
-        self._kept = contextlib.ExitStack()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._n_inside == 0:
-                self._kept.enter_context(warnings.catch_warnings())
-            self._n_inside += 1
-
-    def __exit__(self, *exception: object) -> None:
-        with self._lock:
-            self._n_inside -= 1
-            if self._n_inside == 0:
-                self._kept.close()
-
-
-_filters_kept = _KeptFilters()
+_filters_kept = SharedContext(warnings.catch_warnings)
+"""Keeps the filters of warnings, which tasks save and restore in no certain order."""
 
 
 @contextlib.contextmanager
@@ -226,14 +176,15 @@ def fused(
     max_tasks : int, default=64
         Tasks begun and not ended at the same time, 2 or more.
     max_bytes : int, default=1073741824
-        No task is begun while the rows of waiting fits, beside the first, take more bytes.
+        No task is begun while the rows of waiting fits, beside the largest, take more bytes.
 
     Returns
     -------
     context : context manager
         Gives a report that is filled as the work is done: printed, a sentence or two; ``n_fits``
-        trained in stacks, ``stacks`` (layer widths, fits, path and seconds of each), ``n_rounds``
-        of training, and ``n_keras`` fits that only Keras's own loop could train.
+        trained in stacks, ``stacks`` (``layer_widths``, ``n_fits``, ``engine`` and ``seconds`` of
+        each), ``n_rounds`` of training, and ``n_keras`` fits that only Keras's own loop could
+        train.
 
     Raises
     ------
