@@ -4,5 +4,6 @@
 """
 
 from sk_mnist_mlp.model_selection.backend import fused
+from sk_mnist_mlp.model_selection.resuming import finished_fits, resumable
 
-__all__ = ["fused"]
+__all__ = ["finished_fits", "fused", "resumable"]
