@@ -63,8 +63,8 @@ def identity_of(parameters: Mapping[str, Any], job: Job, engine: str) -> dict[st
     }
 
 
-def name_of(identity: Mapping[str, str]) -> str:
-    """A short name for an identity, fit for a file."""
+def name_of(identity: Mapping[str, Any]) -> str:
+    """A short name for what JSON can write, fit for a file."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -8,7 +8,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from sk_mnist_mlp.cli.models import check_model_file, classifier_of, describe_size
+from sk_mnist_mlp.cli.arguments import add_model
+from sk_mnist_mlp.cli.models import classifier_of, describe_size, open_model
 
 __all__ = ["add_parser"]
 
@@ -20,17 +21,16 @@ def add_parser(commands: Any) -> None:
         help="describe a model",
         description="Describe a model: its layers, classes, training and parameters.",
     )
-    parser.add_argument("file", metavar="FILE", help="a model that 'train' or 'search' wrote")
+    add_model(parser)
     parser.set_defaults(run=run, writes=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from sk_mnist_mlp.persistence import load_model, read_manifest
+    from sk_mnist_mlp.persistence import read_manifest
 
-    check_model_file(arguments.file)
+    model = open_model(arguments.file)
     manifest = read_manifest(arguments.file)
-    model = load_model(arguments.file)
     versions = ", ".join(f"{name} {version}" for name, version in manifest["written_by"].items())
     print(f"File            {describe_size(Path(arguments.file))}, format {manifest['format']}")
     print(f"Written by      {versions}")

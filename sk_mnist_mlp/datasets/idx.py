@@ -8,9 +8,9 @@
     then       the size of each dimension, uint32
     then       the elements, last dimension fastest
 
-A header is a claim and not yet a fact. Nothing is allocated on its word: elements are read in
-chunks as they come, and reading stops one byte past what the header promised, so memory is bounded
-by both what the file holds and what it says.
+Nothing is allocated on the header's word: elements are read in chunks as they come, and no more
+than a byte past what it promised, so memory is bounded both by what the file holds and by what it
+says.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ import os
 import struct
 import zlib
 from collections.abc import Callable
-from io import BufferedReader
+from io import BufferedIOBase, BufferedReader
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sk_mnist_mlp._storage import read_at_most
 from sk_mnist_mlp.exceptions import DataFileError
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -42,18 +43,10 @@ _DTYPES: dict[int, np.dtype[Any]] = {
 }
 # The most that every NumPy this package supports can hold: 32 before NumPy 2, 64 since.
 _MAX_DIMENSIONS = 32
-_CHUNK_BYTES = 1 << 20
-
-
-class Readable(Protocol):
-    """A stream of bytes: a file, or one read through a decompressor."""
-
-    def read(self, n_bytes: int, /) -> bytes:
-        """Return at most ``n_bytes`` bytes, and none at the end only."""
 
 
 class _Header(NamedTuple):
-    """What the first bytes of an IDX file promise, and those bytes themselves."""
+    """What the first bytes of an IDX file promise, and those bytes."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -106,32 +99,15 @@ def load_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
 
 
 def read_idx(
-    path: Path, *, who: str, observe: Callable[[bytes | bytearray], object] | None = None
+    path: Path, *, who: str, observe: Callable[[bytes | bytearray], object] = len
 ) -> NDArray[Any]:
     """Read an IDX file on behalf of the public function ``who``, which its errors will name.
 
-    Parameters
-    ----------
-    path : Path
-        Path of the file.
-    who : str
-        Name of the function the user called.
-    observe : callable, default=None
-        Called with the uncompressed contents, piece by piece: ``hashlib.sha256().update``, say.
-
-    Returns
-    -------
-    array : ndarray
-        As :func:`load_idx` returns it.
-
-    Raises
-    ------
-    DataFileError, OSError
-        As :func:`load_idx` does.
+    ``observe`` is called with the uncompressed contents, piece by piece.
     """
     with open_file(path, who=who, expected="an IDX file") as file:
         zipped = file.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
-        stream: Readable = gzip.GzipFile(fileobj=file) if zipped else file
+        stream: BufferedIOBase = gzip.GzipFile(fileobj=file) if zipped else file
         try:
             header = _read_header(stream, path, who)
             payload = _read_payload(stream, header, path, who)
@@ -140,9 +116,8 @@ def read_idx(
                 f"{who}: expected {str(path)!r} to be a sound gzip file, got a damaged one "
                 f"({error}). Copy or download it again."
             ) from error
-    if observe is not None:
-        observe(header.raw)
-        observe(payload)
+    observe(header.raw)
+    observe(payload)
     array = np.frombuffer(payload, header.dtype).reshape(header.shape)
     return array.astype(header.dtype.newbyteorder("="), copy=False)
 
@@ -164,18 +139,7 @@ def open_file(path: Path, *, who: str, expected: str) -> BufferedReader:
         ) from None
 
 
-def read_at_most(stream: Readable, n_bytes: int) -> bytearray:
-    """Read ``n_bytes``, or as many as there are, allocating only for what really arrives."""
-    received = bytearray()
-    while len(received) < n_bytes:
-        chunk = stream.read(min(_CHUNK_BYTES, n_bytes - len(received)))
-        if not chunk:
-            break
-        received += chunk
-    return received
-
-
-def _read_header(stream: Readable, path: Path, who: str) -> _Header:
+def _read_header(stream: BufferedIOBase, path: Path, who: str) -> _Header:
     """Read and check the header; the stream then stands at the first element."""
     magic = stream.read(4)
     is_idx = len(magic) == 4 and magic.startswith(b"\0\0") and magic[2] in _DTYPES
@@ -203,7 +167,7 @@ def _read_header(stream: Readable, path: Path, who: str) -> _Header:
     return header
 
 
-def _read_payload(stream: Readable, header: _Header, path: Path, who: str) -> bytearray:
+def _read_payload(stream: BufferedIOBase, header: _Header, path: Path, who: str) -> bytearray:
     """Read the elements, exactly as many as the header promises."""
     payload = read_at_most(stream, header.n_payload_bytes)
     # Asking for one byte more also makes gzip compare its own checksum at the end of the stream.

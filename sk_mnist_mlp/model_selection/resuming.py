@@ -167,7 +167,7 @@ class _KeptFit(BaseEstimator):
 
     def fit(self, X: Any, y: Any = None, **fit_params: Any) -> Self:
         """Find that this fit was scored before, or train."""
-        vars(self).pop("model_", None)
+        self.__dict__.pop("model_", None)
         identity = fit_identity(self.kept_estimator.get_params(), X=X, y=y, **fit_params)
         self._path = Path(self.kept_folder, f"{name_of(identity)}.json")
         self._data = X, y, fit_params
@@ -177,7 +177,7 @@ class _KeptFit(BaseEstimator):
         return self
 
     def _train(self) -> None:
-        X, y, fit_params = vars(self).pop("_data")
+        X, y, fit_params = self.__dict__.pop("_data")
         began = time.perf_counter()
         with _interrupts_raised():
             self.model_ = clone(self.kept_estimator).fit(X, y, **fit_params)
