@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from io import BufferedIOBase, BytesIO
-from typing import Any
+from io import BytesIO
+from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as numpy_format
@@ -19,7 +19,7 @@ _CHUNK_BYTES = 1 << 20
 _MAX_HEADER_BYTES = 512
 
 
-def read_at_most(stream: BufferedIOBase, n_bytes: int) -> bytearray:
+def read_at_most(stream: IO[bytes], n_bytes: int) -> bytearray:
     """Read ``n_bytes``, or as many as there are, allocating only for what really arrives."""
     received = bytearray()
     while len(received) < n_bytes:
@@ -30,7 +30,7 @@ def read_at_most(stream: BufferedIOBase, n_bytes: int) -> bytearray:
     return received
 
 
-def read_npy(stream: BufferedIOBase, n_bytes: int) -> NDArray[Any]:
+def read_npy(stream: IO[bytes], n_bytes: int) -> NDArray[Any]:
     """Read an array of numbers that should fill ``n_bytes`` of a stream; nothing is unpickled.
 
     Raises

@@ -57,7 +57,7 @@ class Results:
         self.done = np.zeros(shape, bool)
         models = [clone(search.estimator).set_params(**candidate) for candidate in candidates]
         identities = [fit_identity(model.get_params()) for model in models]
-        self._places = {}
+        self._places: dict[str, tuple[int, int]] = {}
         for k, (rows, _) in enumerate(search.cv):
             data = fit_identity({}, X=X[rows], y=y[rows])
             self._places |= {name_of(told | data): (i, k) for i, told in enumerate(identities)}
