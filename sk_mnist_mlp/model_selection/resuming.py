@@ -100,7 +100,7 @@ def resumable(search: Any, folder: str | os.PathLike[str]) -> Any:
             errno.ENOTDIR, "resumable: expected a folder, got a file. Name another", str(path)
         ) from None
     return clone(search).set_params(
-        estimator=_KeptFit(search.estimator, str(path.absolute())),
+        estimator=_KeptFit(clone(search.estimator), str(path.absolute())),
         scoring=_KeptScores(search.scoring, parameters.get("error_score", "raise")),
     )
 
