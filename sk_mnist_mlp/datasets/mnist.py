@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import math
 import os
 import threading
 import zipfile
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
 _WHO = "load_mnist"
-_IMAGE_SHAPE = (28, 28)
+_FEATURE_NAMES = [f"pixel_{row}_{column}" for row in range(28) for column in range(28)]
 _SHIPPED_FOLDER = Path(__file__).parent / "data"
 # Of the uncompressed contents, as in SHA256SUMS; here a damaged installation cannot lose them.
 _SHIPPED_SHA256 = {
@@ -175,7 +174,7 @@ def _as_bunch(
         data=data,
         images=whole.images,
         target=target,
-        feature_names=_feature_names(),
+        feature_names=_FEATURE_NAMES.copy(),
         target_names=[str(label) for label in np.unique(whole.labels)],
         frame=frame,
         n_train=n_train,
@@ -187,17 +186,12 @@ def _as_frames(part: _Part) -> tuple[Any, Any]:
     """Return the images as a flat DataFrame and the labels as a Series."""
     import pandas as pd
 
-    frame = pd.DataFrame(_flat(part.images), columns=_feature_names())
+    frame = pd.DataFrame(_flat(part.images), columns=_FEATURE_NAMES)
     return frame, pd.Series(part.labels, name="target")
 
 
 def _flat(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return images.reshape(len(images), math.prod(_IMAGE_SHAPE))
-
-
-def _feature_names() -> list[str]:
-    n_rows, n_columns = _IMAGE_SHAPE
-    return [f"pixel_{row}_{column}" for row in range(n_rows) for column in range(n_columns)]
+    return images.reshape(len(images), 28 * 28)
 
 
 def _read_parts(path: Path | None) -> tuple[_Part, _Part]:
@@ -304,7 +298,7 @@ def _as_part(
     images: NDArray[Any], images_source: str, labels: NDArray[Any], labels_source: str
 ) -> _Part:
     """Check that the arrays are images and their labels; a source says where an array was found."""
-    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != _IMAGE_SHAPE:
+    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
         raise DataFileError(
             f"{_WHO}: expected {images_source} to hold images, uint8 of shape (n, 28, 28), got "
             f"{images.dtype} of shape {images.shape}. Read arrays of any form with load_idx."

@@ -54,8 +54,8 @@ def resumable(search: Any, folder: str | os.PathLike[str]) -> Any:
     Returns
     -------
     search : as the one given
-        A clone that keeps its fits. Names of parameters and results are the same; its
-        ``best_estimator_`` predicts as the estimator does, which is its ``model_``.
+        A clone that keeps its fits. Names of parameters and results are the same; the estimator
+        that its ``best_estimator_`` stands for is there as ``best_estimator_.model_``.
 
     Raises
     ------
@@ -120,21 +120,9 @@ def finished_fits(folder: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
         ``"seconds"`` of training; and ``"scores"``, one for each set of rows that was scored, a
         number or a dict of numbers. Files that are damaged are left out.
 
-    Examples
+    See Also
     --------
-    >>> import tempfile
-    >>> from sklearn.datasets import load_digits
-    >>> from sklearn.model_selection import GridSearchCV
-    >>> from sk_mnist_mlp import MLPDigitClassifier
-    >>> from sk_mnist_mlp.model_selection import finished_fits, resumable
-    >>> X, y = load_digits(return_X_y=True)
-    >>> model = MLPDigitClassifier(hidden_units=8, epochs=1, random_state=0)
-    >>> search = GridSearchCV(model, {"dropout": [0.1]}, cv=2, refit=False)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = resumable(search, folder).fit(X / 16, y)
-    ...     fits = finished_fits(folder)
-    >>> [fit["identity"]["dropout"] for fit in fits.values()]
-    ['0.1', '0.1']
+    resumable : Fills the folder, and has an example.
     """
     kept = {path.stem: _read(path) for path in sorted(Path(folder).glob("*.json"))}
     return {
