@@ -135,11 +135,7 @@ def _widths(text: str) -> int | tuple[int, ...]:
 _SHARE = parsed_by(float, lambda value: 0.0 <= value < 1.0, "a number in [0, 1)")
 _POSITIVE = parsed_by(float, lambda value: 0.0 < value < float("inf"), "a number above 0")
 _PENALTY = parsed_by(float, lambda value: 0.0 <= value < float("inf"), "a number of 0 or more")
-_WIDTHS = parsed_by(
-    _widths,
-    lambda widths: True,
-    "a width such as 256, or one width a layer such as 512,256",
-)
+_WIDTHS = parsed_by(_widths, bool, "a width such as 256, or one width a layer such as 512,256")
 
 
 # ----------------------------------------------------------------------------------------------

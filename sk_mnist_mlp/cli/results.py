@@ -26,25 +26,10 @@ _SECONDS_BETWEEN_LOOKS = 0.2
 
 
 class Results:
-    """The finished fits of a search, read from the folder where it keeps them.
+    """The finished fits of a search, whose ``cv`` is a list of folds, read from their folder.
 
-    Parameters
-    ----------
-    search : GridSearchCV
-        Its ``cv`` is a list of folds.
-    X, y : ndarray
-        Images and labels.
-    folder : Path
-        Where the fits are, or will be.
-
-    Attributes
-    ----------
-    candidates : list of dict
-        Parameters of the classifier, in scikit-learn's order.
-    scores, seconds : ndarray of shape (n_candidates, n_folds)
-        Accuracies, NaN where a fit is not done yet or diverged; and how long each took.
-    done : ndarray of bool of shape (n_candidates, n_folds)
-        Whether a fit has ended.
+    ``candidates`` are in scikit-learn's order; ``scores``, ``seconds`` and ``done`` are of shape
+    (n_candidates, n_folds). A score is NaN where a fit is not done yet or diverged.
     """
 
     def __init__(

@@ -250,23 +250,21 @@ def _find_folder(arguments: argparse.Namespace, question: dict[str, Any]) -> Pat
     folder = Path(getattr(arguments, "output", f"mnist-search-{name_of(question)[:8]}"))
     if not folder.exists():
         return folder
+    expected = "expected --output to be a new folder or one of this search"
     try:
-        kept = json.loads((folder / _QUESTION).read_text(encoding="utf-8"))
+        kept = dict(json.loads((folder / _QUESTION).read_text(encoding="utf-8")))
     except FileNotFoundError:
         kept = question  # a new folder, if there is nothing in it
         ours = [name for name in (_MODEL, _TABLE, _PICTURE, _FITS) if (folder / name).exists()]
         if ours:
             raise UsageError(
-                f"expected --output to be a new folder or one of this search, got {str(folder)!r} "
-                f"with a {ours[0]} of something else. Choose another folder."
+                f"{expected}, got {str(folder)!r} with a {ours[0]} of something else. "
+                "Choose another folder."
             ) from None
-    except (NotADirectoryError, ValueError):
-        kept = None
-    if not isinstance(kept, dict):
+    except (NotADirectoryError, ValueError, TypeError):
         raise UsageError(
-            f"expected --output to be a new folder or one of this search, got {str(folder)!r}, "
-            "which is neither. Choose another one."
-        )
+            f"{expected}, got {str(folder)!r}, which is neither. Choose another one."
+        ) from None
     for name, value in question.items():
         if kept.get(name) != value:
             raise UsageError(

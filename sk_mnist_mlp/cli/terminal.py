@@ -55,12 +55,8 @@ class OutputLost(Exception):
 class Stream:
     """A text stream whose writing never fails.
 
-    Attributes
-    ----------
-    error : OSError or None
-        Why what is written is dropped.
-    raises : bool
-        Whether to raise :class:`OutputLost` where something is dropped.
+    ``error`` tells why what is written is dropped; where ``raises`` is set, :class:`OutputLost`
+    is raised then.
     """
 
     def __init__(self, stream: Any) -> None:

@@ -1,4 +1,4 @@
-"""Many fits at once: scikit-learn's searches and ensembles, trained as stacks.
+"""Many fits at once: scikit-learn's searches and ensembles, trained as stacks, or resumed.
 
 >>> from sk_mnist_mlp.model_selection import fused
 """
