@@ -176,6 +176,7 @@ def test_only_whole_runs_are_judged_and_kept(tmp_path, monkeypatch, capsys):
             {"MLPClassifier"},
         ),
         ("bench_memory", ["--fits", "11", "--only", "numpy"], set()),
+        ("bench_sure", ["--rows", "500", "--epochs", "1", "--only", "tutorial"], set()),
         (
             "bench_search",
             ["--parts", "digits", "--digits-epochs", "1", "--only", "ours", "mlp"],

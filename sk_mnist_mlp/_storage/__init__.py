@@ -21,6 +21,7 @@ from sk_mnist_mlp._storage.labels import (
     decode_numbers,
     encode_labels,
 )
+from sk_mnist_mlp._storage.streams import read_at_most, read_npy
 
 __all__ = [
     "KERAS_CLASSES",
@@ -37,6 +38,8 @@ __all__ = [
     "decode_numbers",
     "encode_labels",
     "read_archive",
+    "read_at_most",
+    "read_npy",
     "replacing",
     "shown",
     "undecayed",

@@ -6,7 +6,7 @@ the functions that need them.
 
 from sk_mnist_mlp._training.batches import is_same_array
 from sk_mnist_mlp._training.blas import single_blas_thread
-from sk_mnist_mlp._training.checkpoint import CheckpointFile, identity_of
+from sk_mnist_mlp._training.checkpoint import CheckpointFile
 from sk_mnist_mlp._training.distortions import Distortion, distort, distortion_values
 from sk_mnist_mlp._training.engines import (
     ENGINES,
@@ -15,6 +15,7 @@ from sk_mnist_mlp._training.engines import (
     train_alone,
     train_through,
 )
+from sk_mnist_mlp._training.identity import fit_identity, identity_of, name_of
 from sk_mnist_mlp._training.loop import train_each
 from sk_mnist_mlp._training.memory import bytes_needed, check_memory
 from sk_mnist_mlp._training.observers import EpochObserver, Training
@@ -57,9 +58,11 @@ __all__ = [
     "choose_engine",
     "distort",
     "distortion_values",
+    "fit_identity",
     "identity_of",
     "is_same_array",
     "make_keras_optimizer",
+    "name_of",
     "optimizer_spec",
     "pack_layers",
     "pack_state",

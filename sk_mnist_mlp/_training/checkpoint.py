@@ -9,31 +9,26 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import math
 import os
-import struct
 import warnings
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sk_mnist_mlp._network import NetworkSpec, row_blocks
+from sk_mnist_mlp._network import NetworkSpec
 from sk_mnist_mlp._storage import (
     Arrays,
     Fields,
     check_place,
-    config_of,
     read_archive,
     replacing,
     write_archive,
 )
 from sk_mnist_mlp._training.plan import Job
-from sk_mnist_mlp._training.result import Checkpoint, FittedNetwork, Seeds
+from sk_mnist_mlp._training.result import Checkpoint, Seeds
 from sk_mnist_mlp._training.stored import (
     pack_layers,
     pack_state,
@@ -42,10 +37,9 @@ from sk_mnist_mlp._training.stored import (
     unpack_state,
 )
 
-__all__ = ["CheckpointFile", "identity_of"]
+__all__ = ["CheckpointFile"]
 
 _FORMAT = 1
-_UNCOUNTED = ("checkpoint", "random_state", "verbose")
 
 
 class CheckpointFile:
@@ -194,93 +188,3 @@ def _unpack(fields: Fields, arrays: Arrays, spec: NetworkSpec) -> Checkpoint:
     )
     fields.close()
     return checkpoint
-
-
-# ----------------------------------------------------------------------------------------------
-# What makes a fit the one it is
-
-
-def identity_of(parameters: Mapping[str, Any], job: Job, engine: str) -> dict[str, str]:
-    """Describe a fit: equal descriptions train to equal ends.
-
-    Parameters
-    ----------
-    parameters : dict of str to object
-        Of the estimator.
-    job : Job
-        What is trained, and on what.
-    engine : str
-        What trains.
-
-    Returns
-    -------
-    identity : dict of str to str
-        Each parameter's value, and digests of the data, by name.
-    """
-    identity = {
-        name: describe(value) for name, value in parameters.items() if name not in _UNCOUNTED
-    }
-    plan, data, hooks = job
-    identity["callbacks"] = ", ".join(type(callback).__name__ for callback in hooks.callbacks)
-    # Without a random_state the seeds are the checkpoint's own.
-    drawn = parameters["random_state"] is not None
-    seeds = f"the seeds {dataclasses.astuple(plan.seeds)}"
-    identity["random_state"] = seeds if drawn else "None"
-    identity["engine_"] = engine
-    identity["classes"] = f"{data.classes.dtype} {data.classes.tolist()}"
-    identity["X"] = _digest(data.X)
-    identity["y"] = _digest(data.labels)
-    weights = data.sample_weight
-    identity["sample_weight"] = "None" if weights is None else _digest(weights)
-    identity["first weights"] = "drawn" if plan.start is None else _digest_start(plan.start)
-    return identity
-
-
-def describe(value: Any) -> str:
-    """A parameter's value in words that are the same in every process.
-
-    Examples
-    --------
-    >>> describe(np.float64(0.25)), describe([256, np.int64(64)])
-    ('0.25', '[256, 64]')
-    """
-    config = config_of(value)
-    if config is not None:
-        return str(config)
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(describe, value))}]"
-    if isinstance(value, Mapping):
-        pairs = sorted(f"{describe(key)}: {describe(entry)}" for key, entry in value.items())
-        return f"{{{', '.join(pairs)}}}"
-    kind = type(value).__qualname__
-    if hasattr(value, "get_params"):
-        return f"{kind} {describe(value.get_params(deep=False))}"
-    if hasattr(value, "get_config"):
-        # Keras numbers the names of its objects in each process.
-        told = {name: entry for name, entry in value.get_config().items() if name != "name"}
-        return f"{kind} {describe(told)}"
-    return kind if isinstance(value, np.random.RandomState) else repr(value)
-
-
-def _digest(array: NDArray[Any]) -> str:
-    """The type, shape and a digest of an array: the SHA-256 of its blocks' CRC-32.
-
-    A change by accident shows as surely, and CRC-32 is three times as fast (6.6 against 1.9 GB/s,
-    2026-11-23), which is 0.03 s for MNIST as float32.
-    """
-    digest = hashlib.sha256()
-    width = math.prod(array.shape[1:])
-    for rows in row_blocks(len(array), max(1, width), array.itemsize):
-        block = np.ascontiguousarray(array[rows])
-        digest.update(struct.pack("<L", zlib.crc32(block.view(np.uint8).data)))
-    return f"{array.dtype} of shape {array.shape} and digest {digest.hexdigest()[:16]}"
-
-
-def _digest_start(start: FittedNetwork) -> str:
-    """A digest of the weights and all else that a warm start resumes."""
-    described, arrays = pack_state(start.state)
-    arrays |= pack_layers(start.layers)
-    parts = [str(described), *(_digest(array.reshape(-1)) for array in arrays.values())]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

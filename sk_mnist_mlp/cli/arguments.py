@@ -11,16 +11,19 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from sk_mnist_mlp._storage import check_place
+from sk_mnist_mlp.cli.terminal import describe_error
+
 __all__ = [
     "NETWORK_OPTIONS",
     "PROGRAM",
     "Parser",
     "UsageError",
-    "add_data_option",
-    "add_epochs_option",
-    "add_seed_option",
+    "add_model",
+    "add_training_options",
     "check_writable",
     "data_files",
+    "parsed_by",
     "whole_number",
 ]
 
@@ -32,12 +35,13 @@ class UsageError(Exception):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
+    """An argument parser whose errors are one line, and ask whether another word was meant."""
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("formatter_class", argparse.ArgumentDefaultsHelpFormatter)
-        # Abbreviations would turn into errors when an option is added.
-        super().__init__(allow_abbrev=False, **options)
+        # Abbreviations would turn into errors when an option is added. Nor does an option that
+        # was not given have a value: a help that names "None" as its default tells nothing.
+        super().__init__(allow_abbrev=False, argument_default=argparse.SUPPRESS, **options)
         self._helpful = self.prog
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
@@ -92,50 +96,46 @@ def _did_you_mean(word: str, known: Sequence[str]) -> str:
 # Types of values
 
 
-_MOST = 2**31 - 1
-"""Of any count: more than any machine does, and within what every library can hold."""
+def parsed_by(
+    read: Callable[[str], Any], holds: Callable[[Any], bool], expected: str
+) -> Callable[[str], Any]:
+    """Type of the values that ``read`` makes of a text and that ``holds`` is true of."""
 
-
-def whole_number(least: int, most: int = _MOST) -> Callable[[str], int]:
-    """Type of a whole number from this to that."""
-
-    def parse(text: str) -> int:
+    def parse(text: str) -> Any:
         try:
-            value = int(text)
+            value = read(text)
         except ValueError:
-            value = least - 1
-        if not least <= value <= most:
-            bound = f"{least} or more" if value < least else f"{most} or less"
-            raise argparse.ArgumentTypeError(f"expected a whole number of {bound}, got {text!r}")
-        return value
-
-    return parse
-
-
-def _number(holds: Callable[[float], bool], expected: str) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not holds(value):
+            value = None
+        if value is None or not holds(value):
             raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
         return value
 
     return parse
 
 
-def _layer_widths(text: str) -> int | tuple[int, ...]:
+def whole_number(least: int, most: int = 2**31 - 1) -> Callable[[str], Any]:
+    """Type of a whole number; more than two thousand million no library can hold."""
+
+    def parse(text: str) -> Any:
+        for holds, bound in (least.__le__, f"{least} or more"), (most.__ge__, f"{most} or less"):
+            value = parsed_by(int, holds, f"a whole number of {bound}")(text)
+        return value
+
+    return parse
+
+
+def _widths(text: str) -> int | tuple[int, ...]:
     """``256``: two layers of that width; ``512,256``: one width a layer; ``512,``: one layer."""
-    try:
-        widths = tuple(int(part) for part in text.removesuffix(",").split(","))
-    except ValueError:
-        widths = (0,)
+    widths = tuple(int(part) for part in text.removesuffix(",").split(","))
     if min(widths) < 1:
-        raise argparse.ArgumentTypeError(
-            f"expected a width such as 256, or one width a layer such as 512,256, got {text!r}"
-        )
+        raise ValueError
     return widths if "," in text else widths[0]
+
+
+_SHARE = parsed_by(float, lambda value: 0.0 <= value < 1.0, "a number in [0, 1)")
+_POSITIVE = parsed_by(float, lambda value: 0.0 < value < float("inf"), "a number above 0")
+_PENALTY = parsed_by(float, lambda value: 0.0 <= value < float("inf"), "a number of 0 or more")
+_WIDTHS = parsed_by(_widths, bool, "a width such as 256, or one width a layer such as 512,256")
 
 
 # ----------------------------------------------------------------------------------------------
@@ -151,57 +151,32 @@ class NetworkOption(NamedTuple):
     metavar: str
     help: str
 
-    @property
-    def flag(self) -> str:
-        """The option's name: ``--hidden-units`` for ``hidden_units``."""
-        return "--" + self.parameter.replace("_", "-")
-
-
-_FRACTION = _number(lambda value: 0.0 <= value < 1.0, "a number in [0, 1)")
-_POSITIVE = _number(lambda value: 0.0 < value < float("inf"), "a number above 0")
-_NOT_NEGATIVE = _number(lambda value: 0.0 <= value < float("inf"), "a number of 0 or more")
 
 NETWORK_OPTIONS = (
     NetworkOption(
-        "hidden_units",
-        _layer_widths,
-        256,
-        "WIDTH",
-        "units of each of two hidden layers, or one width a layer: 512,256",
+        *("hidden_units", _WIDTHS, 256, "WIDTH"),
+        help="units of each of two hidden layers, or one width a layer: 512,256",
     ),
     NetworkOption(
-        "dropout", _FRACTION, 0.45, "RATE", "fraction of the hidden units dropped in training"
+        *("dropout", _SHARE, 0.45, "RATE"), help="fraction of the hidden units dropped in training"
     ),
-    NetworkOption("learning_rate", _POSITIVE, 0.001, "RATE", "Adam's step size"),
-    NetworkOption("batch_size", whole_number(1), 128, "N", "rows a step of training"),
-    NetworkOption("l2", _NOT_NEGATIVE, 0.0, "WEIGHT", "penalty on squared weights"),
+    NetworkOption("learning_rate", _POSITIVE, 0.001, "RATE", help="Adam's step size"),
+    NetworkOption("batch_size", whole_number(1), 128, "N", help="rows a step of training"),
+    NetworkOption("l2", _PENALTY, 0.0, "WEIGHT", help="penalty on squared weights"),
 )
 
 
-def add_data_option(parser: argparse.ArgumentParser) -> None:
-    """Add ``--data``."""
-    parser.add_argument(
-        "--data",
-        metavar="PATH",
-        # Not the suppressed default's "None": what happens without the option is worth words.
-        default=argparse.SUPPRESS,
-        help="folder of IDX files or Keras's mnist.npz (default: the embedded MNIST)",
-    )
-
-
-def add_epochs_option(parser: argparse.ArgumentParser) -> None:
-    """Add ``--epochs``."""
-    parser.add_argument(
-        "--epochs",
-        type=whole_number(1),
-        default=20,
-        metavar="N",
-        help="passes over the training images",
-    )
-
-
-def add_seed_option(parser: argparse.ArgumentParser) -> None:
-    """Add ``--seed``."""
+def add_training_options(parser: argparse.ArgumentParser, note: str, **more: Any) -> None:
+    """Add ``--data``, ``--seed`` and those of the network; ``note`` stands before each default."""
+    add_data(parser)
+    for option in NETWORK_OPTIONS:
+        parser.add_argument(
+            "--" + option.parameter.replace("_", "-"),
+            type=option.parse,
+            metavar=option.metavar,
+            help=f"{option.help} ({note}: {option.default})",
+            **more,
+        )
     parser.add_argument(
         "--seed",
         type=whole_number(0, most=2**32 - 1),  # what NumPy's generator takes
@@ -211,36 +186,35 @@ def add_seed_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add ``--data``."""
+    parser.add_argument(
+        "--data",
+        metavar="PATH",
+        help="folder of IDX files or Keras's mnist.npz (default: the embedded MNIST)",
+    )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the model to use."""
+    parser.add_argument("file", metavar="FILE", help="a model that 'train' or 'search' wrote")
+
+
+# ----------------------------------------------------------------------------------------------
+# Files
+
+
 def check_writable(path: str | os.PathLike[str], inputs: Iterable[Path] = ()) -> Path:
     """Refuse an output file that could not be written, before any work is done for it.
 
-    Parameters
-    ----------
-    path : str or os.PathLike
-        What is to be written.
-    inputs : iterable of Path
-        Files that the command reads, none of which it may replace, whatever their names: a link,
-        or another spelling where letters' case does not count, is the same file.
+    Nor may it replace one of the inputs, whatever their names: a link, or another spelling where
+    letters' case does not count, is the same file.
     """
     file = Path(path)
-    place = Path(os.path.realpath(file)).parent
-    if file.is_dir():
-        raise UsageError(f"expected --output to be a file, got the folder {str(file)!r}.")
-    if not place.is_dir():
-        raise UsageError(
-            f"expected --output in a folder that exists, got {str(file)!r}. "
-            f"Make it first: mkdir -p {str(place if file.is_symlink() else file.parent)!r}."
-        )
-    if not os.access(place, os.W_OK):
-        raise UsageError(
-            f"expected --output in a folder that may be written to, got {str(file)!r}. "
-            "Choose another one."
-        )
-    if file.exists() and not file.is_file():
-        raise UsageError(
-            f"expected --output to be a file, got the device or pipe {str(file)!r}. "
-            "Choose another name."
-        )
+    try:
+        check_place(file, who="--output")
+    except OSError as error:
+        raise UsageError(describe_error(error)) from None
     for source in inputs:
         if file.exists() and source.exists() and file.samefile(source):
             raise UsageError(
@@ -252,8 +226,7 @@ def check_writable(path: str | os.PathLike[str], inputs: Iterable[Path] = ()) ->
 
 def data_files(arguments: argparse.Namespace) -> list[Path]:
     """Files that ``--data`` may be read from."""
-    data = getattr(arguments, "data", None)
-    if data is None:
+    if "data" not in arguments:
         return []
-    path = Path(data)
+    path = Path(arguments.data)
     return [file for file in path.iterdir() if "-ubyte" in file.name] if path.is_dir() else [path]

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from sk_mnist_mlp._storage import replacing
-from sk_mnist_mlp.cli.arguments import UsageError, check_writable
-from sk_mnist_mlp.cli.models import check_model_file, classifier_of, describe_size
+from sk_mnist_mlp.cli.arguments import UsageError, add_model, check_writable
+from sk_mnist_mlp.cli.models import classifier_of, describe_size, open_model
 
 __all__ = ["add_parser"]
-
-_SUFFIXES = {"onnx": ".onnx", "keras": ".keras", "safetensors": ".safetensors"}
 
 
 def add_parser(commands: Any) -> None:
@@ -24,18 +22,11 @@ def add_parser(commands: Any) -> None:
         description="Write a model as ONNX (images in, labels and probabilities out), as a Keras "
         "model, or its bare weights as safetensors.",
     )
-    parser.add_argument("file", metavar="FILE", help="a model that 'train' or 'search' wrote")
-    parser.add_argument(
-        "--format",
-        required=True,
-        choices=sorted(_SUFFIXES),
-        default=argparse.SUPPRESS,
-        help="what to write",
-    )
+    add_model(parser)
+    parser.add_argument("--format", required=True, choices=sorted(_WRITERS), help="what to write")
     parser.add_argument(
         "--output",
         metavar="FILE",
-        default=argparse.SUPPRESS,
         help="where to write it (default: beside the model, with the format's ending)",
     )
     parser.set_defaults(run=run, writes=True)
@@ -44,18 +35,14 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     source = Path(arguments.file)
-    beside = source.with_suffix(_SUFFIXES[arguments.format])
+    beside = source.with_suffix(f".{arguments.format}")
     output = check_writable(getattr(arguments, "output", beside), [source])
     if arguments.format == "keras" and output.suffix not in (".keras", ".h5"):
         raise UsageError(
             f"expected --output to end in .keras, by which Keras knows its files, got "
             f"{str(output)!r}. Choose another name."
         )
-    from sk_mnist_mlp.persistence import load_model
-
-    check_model_file(arguments.file)
-    model = load_model(source)
-    _WRITERS[arguments.format](model, output)
+    _WRITERS[arguments.format](open_model(arguments.file), output)
     print(f"Exported        {describe_size(output)}")
     return 0
 
@@ -82,4 +69,5 @@ def _write_safetensors(model: Any, output: Path) -> None:
     to_safetensors(classifier_of(model), output)
 
 
+# A format's name is its ending.
 _WRITERS = {"onnx": _write_onnx, "keras": _write_keras, "safetensors": _write_safetensors}

@@ -1,8 +1,7 @@
-"""What commands ask of a model: its classifier, how far it was trained, what it reads."""
+"""What commands ask of a model: to be one, its classifier, what it reads, how well it does."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,8 @@ from numpy.typing import NDArray
 from sk_mnist_mlp.cli.arguments import PROGRAM, UsageError
 from sk_mnist_mlp.exceptions import ModelFileError
 
-__all__ = ["check_model_file", "classifier_of", "describe_size", "images_for", "was_interrupted"]
+__all__ = ["classifier_of", "describe_size", "images_for", "open_model", "print_accuracy"]
 
-_MODEL = b"PK\3\4"  # a zip archive
 _KINDS = {
     b"\xff\xd8\xff": "a picture (JPEG)",
     b"\x89PNG": "a picture (PNG)",
@@ -29,66 +27,43 @@ _KINDS = {
 }
 
 
-def check_model_file(path: str, images: Sequence[str] = ()) -> None:
-    """Refuse what is seen to be no model in words, where the reader would show its bytes.
+def open_model(path: str, images: Sequence[str] = ()) -> Any:
+    """Read a model; what is seen to be none is refused in words, not by its bytes.
 
-    Parameters
-    ----------
-    path : str
-        What was given as the model.
-    images : sequence of str
-        What was given as pictures, of which one may be a model in the wrong place.
-
-    Raises
-    ------
-    UsageError
-        If it is a picture or array, or another one is the model, and both were asked for.
-    ModelFileError
-        If it is something else.
-    OSError
-        If it is missing or may not be read.
+    Of ``images``, what was given as pictures, one may be a model in the wrong place: where both
+    are, the call is wrong.
     """
+    from sk_mnist_mlp.persistence import load_model
+
     head = _first_bytes(path)
-    if not head or head.startswith(_MODEL):
-        return
-    kinds = (kind for first, kind in _KINDS.items() if head.startswith(first))
-    kind = next(kinds, "something else")
-    models = [image for image in images if _is_model(image)]
-    if models or (images and kind != "something else"):
-        model = models[0] if models else "MODEL"
+    if not head or _is_model(head):
+        return load_model(path)
+    kind = next((kind for first, kind in _KINDS.items() if head.startswith(first)), None)
+    models = [image for image in images if Path(image).is_file() and _is_model(_first_bytes(image))]
+    if models or (images and kind):
         raise UsageError(
-            f"expected {path!r} to be a model, got {kind}. "
-            f"The model comes first: {PROGRAM} predict {model} {path}"
+            f"expected {path!r} to be a model, got {kind or 'something else'}. "
+            f"The model comes first: {PROGRAM} predict {models[0] if models else 'MODEL'} {path}"
         )
     raise ModelFileError(
-        f"expected {path!r} to be a model, got {kind}. Give a file that 'train' or 'search' wrote."
+        f"expected {path!r} to be a model, got {kind or 'something else'}. Give a file that "
+        "'train' or 'search' wrote."
     )
 
 
 def _first_bytes(path: str) -> bytes:
     with open(path, "rb") as file:
-        return file.read(8)
+        return file.read(9)
 
 
-def _is_model(path: str) -> bool:
-    try:
-        return _first_bytes(path).startswith(_MODEL)
-    except OSError:
-        return False
+def _is_model(head: bytes) -> bool:
+    """Whether a file begins as a zip archive does, or as a safetensors file."""
+    return head.startswith(b"PK\3\4") or head[8:] == b"{"
 
 
 def classifier_of(model: Any) -> Any:
     """The ``MLPDigitClassifier`` of a model: itself, or a pipeline's last step."""
     return model[-1] if hasattr(model, "steps") else model
-
-
-def was_interrupted(classifier: Any) -> bool:
-    """Whether Ctrl-C ended the last fit, which keeps what was learnt and raises nothing.
-
-    Only for fits without early stopping and callbacks, which end early by themselves.
-    """
-    diverged = bool(classifier.loss_curve_) and not math.isfinite(classifier.loss_curve_[-1])
-    return bool(classifier.n_iter_ < classifier.epochs and not diverged)
 
 
 def describe_size(path: Path) -> str:
@@ -113,3 +88,10 @@ def images_for(model: Any, images: NDArray[Any]) -> NDArray[Any]:
     from sk_mnist_mlp import ImageFlattener
 
     return ImageFlattener().fit_transform(images)
+
+
+def print_accuracy(model: Any, X_test: Any, y_test: Any) -> None:
+    """Print the share of test images that the model puts into their class."""
+    n_wrong = int((model.predict(X_test) != y_test).sum())
+    accuracy = 1.0 - n_wrong / len(y_test)
+    print(f"Test accuracy   {accuracy:.2%} ({n_wrong:,} of {len(y_test):,} images wrong)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,22 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sk_mnist_mlp.cli.arguments import PROGRAM
-from sk_mnist_mlp.cli.errors import describe_error
-from sk_mnist_mlp.cli.models import check_model_file, classifier_of, images_for
-from sk_mnist_mlp.datasets import Shapes, find_shapes, read_digit
+from sk_mnist_mlp._storage import read_npy
+from sk_mnist_mlp.cli.arguments import PROGRAM, add_model
+from sk_mnist_mlp.cli.models import classifier_of, images_for, open_model
+from sk_mnist_mlp.cli.terminal import complain, describe_error
+from sk_mnist_mlp.datasets import Shapes, find_shapes, load_idx, read_digit
 from sk_mnist_mlp.exceptions import DataFileError
 
 __all__ = ["add_parser"]
 
 _NPY_MAGIC = b"\x93NUMPY"
-_GZIP_MAGIC = b"\x1f\x8b"
+_IDX_MAGICS = (b"\x1f\x8b", *(b"\0\0" + bytes([kind]) for kind in b"\x08\x09\x0b\x0c\x0d\x0e"))
 _SURE = 0.9
-"""Probability from which an answer is sure. Of MNIST's test images the tutorial's network is sure
-of 96.6 %, of which it names 99.43 % rightly, and of the others 67 %; the recipe "accurate" is of
-98.2 %, 99.80 % and 76 %."""
-
-_IDX_TYPES = frozenset(b"\x08\x09\x0b\x0c\x0d\x0e")
+"""Probability from which an answer is sure; ``examples/benchmarks/bench_sure.py`` measures how
+often one is then, and how often rightly."""
 
 
 def add_parser(commands: Any) -> None:
@@ -41,7 +39,7 @@ def add_parser(commands: Any) -> None:
         "probability, the runner-up with its own, and 'unsure' where the probability is below "
         f"{_SURE:.0%} or the picture is not one shape made of strokes.",
     )
-    parser.add_argument("file", metavar="FILE", help="a model that 'train' or 'search' wrote")
+    add_model(parser)
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="a picture, IDX or .npy file")
     parser.add_argument(
         "--json",
@@ -54,20 +52,17 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; a file that cannot be read is told, left out, and makes the status 1."""
-    from sk_mnist_mlp.persistence import load_model
-
-    check_model_file(arguments.file, arguments.images)
-    model = load_model(arguments.file)
+    model = open_model(arguments.file, arguments.images)
     status = 0
     for path in arguments.images:
         try:
             answers = list(_answer(model, path))
         except (OSError, ValueError, TypeError, MemoryError) as error:
-            print(f"{PROGRAM} predict: {describe_error(error)}", file=sys.stderr)
+            complain(f"{PROGRAM} predict", describe_error(error))
             status = 1
             continue
         for answer in answers:
-            print(answer.as_json() if arguments.json else answer.as_text())
+            print(answer.as_json() if "json" in arguments else answer.as_text())
     return status
 
 
@@ -100,12 +95,12 @@ class _Answer:
     def as_text(self) -> str:
         """For people: file, label, probability, the same of the runner-up, and doubts."""
         name = self.file if self.index is None else f"{self.file}[{self.index}]"
-        choices = "  or ".join(map(self._with_probability, (self.label, self.runner_up)))
+        choices = "  or ".join(
+            f"{label!s:>4} {self.probabilities[str(label)]:8.2%}"
+            for label in (self.label, self.runner_up)
+        )
         text = f"{name:32} {choices}"
         return f"{text}  unsure: {', '.join(self.doubts)}" if self.doubts else text
-
-    def _with_probability(self, label: Any) -> str:
-        return f"{label!s:>4} {self.probabilities[str(label)]:8.2%}"
 
     def as_json(self) -> str:
         """For machines: all of it, on one line."""
@@ -151,45 +146,24 @@ def _shapes_of(image: NDArray[Any]) -> Shapes | None:
 def _read_images(path: str, n_features: int) -> tuple[NDArray[Any], Shapes | None]:
     """Read one file, whatever its kind, which its first bytes tell.
 
-    Parameters
-    ----------
-    path : str
-        Path of the file.
-    n_features : int
-        Pixels that the model reads: they tell a table of flat images from one image.
-
-    Returns
-    -------
-    images : ndarray of shape (n, height, width) or (n, n_features)
-        All images of the file.
-    shapes : Shapes or None
-        What a picture shows; None for a file of arrays.
+    Gives images of shape (n, height, width) or (n, n_features), and what a picture shows. How
+    many pixels the model reads tells a table of flat images from one image.
     """
     with open(path, "rb") as file:
-        head = file.read(6)
-    if head == _NPY_MAGIC:
-        return _as_images(_read_npy(path), path, n_features), None
-    if head[:2] == _GZIP_MAGIC or (head[:2] == b"\0\0" and head[2:3] and head[2] in _IDX_TYPES):
-        from sk_mnist_mlp.datasets import load_idx
-
-        return _as_images(load_idx(path), path, n_features), None
-    digit = read_digit(path)
-    return digit.image[np.newaxis], digit.shapes
-
-
-def _read_npy(path: str) -> NDArray[Any]:
-    try:
-        # Mapped: a header that promises more than the file holds allocates nothing. Never
-        # unpickled: an array of objects is refused.
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except OSError:
-        raise
-    # The header is Python source, whose parser fails in a dozen ways when it is damaged.
-    except Exception as error:
-        raise DataFileError(
-            f"expected {path!r} to be a sound .npy file of numbers, got one that is not "
-            f"({str(error).rstrip('.')}). Write it again with numpy.save."
-        ) from error
+        head = file.peek(6)
+        if not head.startswith((_NPY_MAGIC, *_IDX_MAGICS)):
+            digit = read_digit(path)
+            return digit.image[np.newaxis], digit.shapes
+        if not head.startswith(_NPY_MAGIC):
+            return _as_images(load_idx(path), path, n_features), None
+        try:
+            array = read_npy(file, os.fstat(file.fileno()).st_size)
+        except Exception as error:
+            raise DataFileError(
+                f"expected {path!r} to be a sound .npy file of numbers, got one that is not "
+                f"({str(error).rstrip('.')}). Write it again with numpy.save."
+            ) from error
+        return _as_images(array, path, n_features), None
 
 
 def _as_images(array: NDArray[Any], path: str, n_features: int) -> NDArray[Any]:

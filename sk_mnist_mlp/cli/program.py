@@ -21,9 +21,14 @@ from sk_mnist_mlp.cli import predict as _predict
 from sk_mnist_mlp.cli import search as _search
 from sk_mnist_mlp.cli import train as _train
 from sk_mnist_mlp.cli.arguments import PROGRAM, Parser, UsageError
-from sk_mnist_mlp.cli.errors import describe_error
-from sk_mnist_mlp.cli.signals import Requests, orderly_ends
-from sk_mnist_mlp.cli.streams import OutputLost, Stream, safe_streams
+from sk_mnist_mlp.cli.terminal import (
+    OutputLost,
+    Stream,
+    complain,
+    describe_error,
+    orderly_ends,
+    safe_streams,
+)
 
 __all__ = ["main"]
 
@@ -58,10 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return status
         if output.is_unread:
             return _UNREAD
-        reason = (output.error.strerror or str(output.error)).rstrip(".")
-        _complain(
+        reason = describe_error(output.error)
+        complain(
             PROGRAM,
-            f"expected standard output to take what is written, got: {reason}. "
+            f"expected standard output to take what is written, got: {reason} "
             "Send it somewhere else.",
         )
         return 1
@@ -74,29 +79,25 @@ def _main(arguments: Sequence[str] | None, output: Stream) -> int:
         return int(stop.code or 0)
     # Work whose result is a file is done whether or not anybody reads how it goes.
     output.raises = not parsed.writes
-    with warnings.catch_warnings(), orderly_ends() as requests:
-        warnings.showwarning = _show_warning
-        return _run(parsed, requests)
-
-
-def _run(parsed: Any, requests: Requests) -> int:
     who = f"{PROGRAM} {parsed.command}"
-    try:
-        status: int = parsed.run(parsed)
-        sys.stdout.flush()
-        return status
-    except UsageError as error:
-        _complain(who, str(error))
-        return 2
-    except KeyboardInterrupt as interrupt:
-        _complain(who, str(interrupt) or "interrupted.")
-        return requests.status
-    except OutputLost:
-        return 0  # the stream knows why
-    # The package's own errors are ValueErrors; scikit-learn's about data are too.
-    except (OSError, ValueError, TypeError, ImportError, MemoryError) as error:
-        _complain(who, describe_error(error))
-        return 1
+    with warnings.catch_warnings(), orderly_ends() as heard:
+        warnings.showwarning = _show_warning
+        try:
+            status: int = parsed.run(parsed)
+            sys.stdout.flush()
+            return status
+        except UsageError as error:
+            complain(who, str(error))
+            return 2
+        except KeyboardInterrupt as interrupt:
+            complain(who, str(interrupt) or "interrupted.")
+            return 128 + heard[-1]  # as shells have it
+        except OutputLost:
+            return 0  # the stream knows why
+        # The package's own errors are ValueErrors; scikit-learn's about data are too.
+        except (OSError, ValueError, TypeError, ImportError, MemoryError) as error:
+            complain(who, describe_error(error))
+            return 1
 
 
 def _parser() -> Parser:
@@ -114,17 +115,5 @@ def _parser() -> Parser:
     return parser
 
 
-def _complain(who: str, message: str) -> None:
-    """Say what went wrong, in one line."""
-    print(f"{who}: {' '.join(message.split())}", file=sys.stderr)
-
-
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: Any = None,
-    line: str | None = None,
-) -> None:
-    print(f"{PROGRAM}: warning: {' '.join(str(message).split())}", file=sys.stderr)
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    complain(f"{PROGRAM}: warning", str(message))

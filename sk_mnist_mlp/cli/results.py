@@ -1,40 +1,103 @@
-"""The results of a search: as a table to read, as CSV, as a picture."""
+"""What is known of a search: a line for each fit that ends, a table to read, CSV, a picture."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, ParameterGrid
 
 from sk_mnist_mlp._extras import how_to_install
 from sk_mnist_mlp._storage import replacing
+from sk_mnist_mlp._training import fit_identity, name_of
+from sk_mnist_mlp.model_selection import finished_fits
 
-__all__ = ["ResultTable", "describe_candidate", "print_table", "write_csv", "write_heat_map"]
+__all__ = ["Results"]
+
+_SECONDS_BETWEEN_LOOKS = 0.2
 
 
-@dataclass(frozen=True)
-class ResultTable:
-    """Scores of candidates, some perhaps not there yet.
+class Results:
+    """The finished fits of a search, whose ``cv`` is a list of folds, read from their folder.
 
-    Attributes
-    ----------
-    candidates : list of dict
-        Parameters.
-    scores, seconds : ndarray of shape (n_candidates, n_folds)
-        NaN where not known, or where the fit diverged.
-    done : ndarray of bool of shape (n_candidates, n_folds)
-        Whether the fit has ended.
+    ``candidates`` are in scikit-learn's order; ``scores``, ``seconds`` and ``done`` are of shape
+    (n_candidates, n_folds). A score is NaN where a fit is not done yet or diverged.
     """
 
-    candidates: list[dict[str, Any]]
-    scores: NDArray[np.float64]
-    seconds: NDArray[np.float64]
-    done: NDArray[np.bool_]
+    def __init__(
+        self, search: GridSearchCV, X: NDArray[Any], y: NDArray[Any], folder: Path
+    ) -> None:
+        candidates = list(ParameterGrid(search.param_grid))
+        self.candidates = [{_short(name): c[name] for name in c} for c in candidates]
+        shape = len(candidates), len(search.cv)
+        self.scores, self.seconds = np.full(shape, np.nan), np.full(shape, np.nan)
+        self.done = np.zeros(shape, bool)
+        models = [clone(search.estimator).set_params(**candidate) for candidate in candidates]
+        identities = [fit_identity(model.get_params()) for model in models]
+        self._places: dict[str, tuple[int, int]] = {}
+        for k, (rows, _) in enumerate(search.cv):
+            data = fit_identity({}, X=X[rows], y=y[rows])
+            self._places |= {name_of(told | data): (i, k) for i, told in enumerate(identities)}
+        self._folder, self._seen = folder, 0
+
+    # ------------------------------------------------------------------------------------------
+    # Fits end in other processes, so the folder is what is watched
+
+    def look(self) -> list[tuple[int, int]]:
+        """Read what is new in the folder; return candidate and fold of each fit."""
+        changed = self._folder.stat().st_mtime_ns if self._folder.is_dir() else 0
+        if changed == self._seen:
+            return []
+        self._seen, found = changed, []
+        for name, fit in finished_fits(self._folder).items():
+            accuracies = [s["accuracy"] for s in fit["scores"] if isinstance(s, dict)]
+            place = self._places.get(name)
+            if place and accuracies and not self.done[place]:
+                self.scores[place], self.seconds[place] = accuracies[0], fit["seconds"]
+                self.done[place] = True
+                found.append(place)
+        return found
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Print a line for each fit that ends."""
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(_SECONDS_BETWEEN_LOOKS):
+                self._tell()
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+            self._tell()
+
+    def _tell(self) -> None:
+        n_before, n_fits = self.done.sum(), self.done.size
+        for n_done, place in enumerate(self.look(), start=n_before + 1):
+            score, (candidate, fold) = self.scores[place], place
+            values = (f"{name}={_show(v)}" for name, v in self.candidates[candidate].items())
+            print(
+                f"Fit {n_done:>{len(str(n_fits))}}/{n_fits}  "
+                f"{'diverged' if np.isnan(score) else f'accuracy {score:.4f}':15}  "
+                f"{self.seconds[place]:6.1f} s  fold {fold + 1}  {'  '.join(values)}",
+                flush=True,
+            )
+
+    # ------------------------------------------------------------------------------------------
+    # Candidates compared
 
     @property
     def means(self) -> NDArray[np.float64]:
@@ -42,75 +105,63 @@ class ResultTable:
         return self.scores.mean(axis=1)
 
     @property
-    def deviations(self) -> NDArray[np.float64]:
-        """Standard deviation over the folds, as scikit-learn computes it."""
-        return self.scores.std(axis=1)
+    def best(self) -> int:
+        """The candidate of rank one."""
+        if np.isnan(self.means).all():
+            raise ValueError(
+                "expected a candidate with a finite loss, got none. Try a smaller --learning-rate."
+            )
+        return int(np.nanargmax(self.means))
 
-    @property
-    def ranks(self) -> list[int | None]:
-        """1 for the best; equals share a rank, as in scikit-learn; None without a mean."""
-        return [
-            1 + int((self.means > mean).sum()) if np.isfinite(mean) else None for mean in self.means
-        ]
+    def _ranked(self) -> Iterator[tuple[int, int | None, float, float]]:
+        """Candidate, rank, mean and deviation from the best on; those without a mean come last.
 
-    @property
-    def order(self) -> list[int]:
-        """Candidates from the best on, those without a mean last."""
-        return np.argsort(-self.means, kind="stable").tolist()  # NaN sorts last
+        Equals share a rank, as in scikit-learn.
+        """
+        means, deviations = self.means, self.scores.std(axis=1)
+        for i in np.argsort(-means, kind="stable").tolist():  # NaN sorts last
+            rank = None if np.isnan(means[i]) else 1 + int((means > means[i]).sum())
+            yield i, rank, float(means[i]), float(deviations[i])
+
+    def print_table(self) -> None:
+        """Print the candidates from the best on."""
+        rows = [["rank", "accuracy", "std", *self.candidates[0], "s/fit"]]
+        for i, rank, mean, deviation in self._ranked():
+            scores = [f"{rank}", f"{mean:.4f}", f"{deviation:.4f}"]
+            values = map(_show, self.candidates[i].values())
+            seconds = f"{self.seconds[i].mean():.1f}"
+            rows.append([*(scores if rank else ["-", "diverged", "-"]), *values, seconds])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        print()
+        for row in rows:
+            print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+
+    def write_csv(self, path: Path) -> None:
+        """Write every candidate under the names of ``cv_results_``, empty where not known."""
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        parameters = [f"param_{name}" for name in self.candidates[0]]
+        splits = [f"split{k}_test_score" for k in range(self.scores.shape[1])]
+        header = ["rank_test_score", "mean_test_score", "std_test_score", *parameters, *splits]
+        writer.writerow([*header, "mean_fit_time"])
+        for i, rank, mean, deviation in self._ranked():
+            values = map(_show, self.candidates[i].values())
+            numbers = [*self.scores[i].tolist(), float(self.seconds[i].mean())]
+            row = [rank, mean, deviation, *values, *numbers]
+            writer.writerow(["" if value != value else value for value in row])  # NaN
+        with replacing(path, who="search") as file:
+            file.write(text.getvalue().encode())
 
 
-def describe_candidate(candidate: dict[str, Any]) -> str:
-    """Parameters in one line."""
-    return "  ".join(f"{name}={_show(value)}" for name, value in candidate.items())
+def _short(name: str) -> str:
+    return name.rpartition("__")[2]
 
 
 def _show(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else f"{value}"
 
 
-def print_table(table: ResultTable) -> None:
-    """Print the candidates from the best on."""
-    names = list(table.candidates[0])
-    header = ["rank", "accuracy", "std", *names, "s/fit"]
-    rows = [
-        [
-            str(table.ranks[i] or "-"),
-            f"{table.means[i]:.4f}" if table.ranks[i] else "diverged",
-            f"{table.deviations[i]:.4f}" if table.ranks[i] else "-",
-            *(_show(table.candidates[i][name]) for name in names),
-            f"{table.seconds[i].mean():.1f}",
-        ]
-        for i in table.order
-    ]
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    print()
-    for row in [header, *rows]:
-        print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
-
-
-def write_csv(table: ResultTable, path: Path) -> None:
-    """Write every candidate, under the names that ``cv_results_`` has, empty where not known."""
-    names = list(table.candidates[0])
-    folds = range(table.scores.shape[1])
-    header = ["rank_test_score", "mean_test_score", "std_test_score"]
-    header += [f"param_{name}" for name in names]
-    header += [*(f"split{k}_test_score" for k in folds), "mean_fit_time"]
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(header)
-    for i in table.order:
-        values = (_show(table.candidates[i][name]) for name in names)
-        row = [table.ranks[i], _cell(table.means[i]), _cell(table.deviations[i]), *values]
-        writer.writerow([*row, *map(_cell, table.scores[i]), _cell(table.seconds[i].mean())])
-    with replacing(path, who="write_csv") as file:
-        file.write(text.getvalue().encode())
-
-
-def _cell(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def write_heat_map(search: Any, path: Path) -> bool:
+def write_heat_map(search: GridSearchCV, path: Path) -> bool:
     """Draw the scores; without matplotlib say how to get it, as the search is worth more."""
     try:
         import matplotlib as mpl
@@ -125,9 +176,7 @@ def write_heat_map(search: Any, path: Path) -> bool:
         display = SearchResultsDisplay.from_search(
             search, parameters=varying[:2] or None, metric="accuracy"
         )
-        if len(varying) > 2:
-            display.ax_.set_title("the best over the other parameters", fontsize=9)
-        with replacing(path, who="write_heat_map") as file:
+        with replacing(path, who="search") as file:
             display.figure_.savefig(file, format="png", dpi=150)
         plt.close(display.figure_)
     return True

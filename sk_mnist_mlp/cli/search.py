@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
+import math
+import signal
+import threading
+import warnings
 from collections import Counter
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
 
 import sk_mnist_mlp
+from sk_mnist_mlp._storage import replacing
 from sk_mnist_mlp.cli.arguments import (
     NETWORK_OPTIONS,
     UsageError,
-    add_data_option,
-    add_epochs_option,
-    add_seed_option,
+    add_training_options,
     check_writable,
     data_files,
+    parsed_by,
     whole_number,
 )
+from sk_mnist_mlp.cli.models import classifier_of, print_accuracy
+from sk_mnist_mlp.cli.train import train_and_keep
 
 __all__ = ["add_parser"]
 
 _MODEL, _TABLE, _PICTURE = "model.skmlp", "results.csv", "heatmap.png"
 _QUESTION, _FITS = "search.json", "fits"
-_STEP = "mlpdigitclassifier"
+_PREFIX = "mlpdigitclassifier__"
 
 
 def add_parser(commands: Any) -> None:
@@ -38,91 +43,94 @@ def add_parser(commands: Any) -> None:
         "training images, and train the best on all of them. Writes results.csv, heatmap.png and "
         "model.skmlp. Interrupted, it resumes where it was when called again.",
     )
-    for option in NETWORK_OPTIONS:
-        parser.add_argument(
-            option.flag,
-            type=option.parse,
-            nargs="+",
-            default=argparse.SUPPRESS,
-            metavar=option.metavar,
-            help=f"{option.help}; all values to try (default: {option.default})",
-        )
-    add_data_option(parser)
+    add_training_options(parser, "all values to try; default", nargs="+")
     parser.add_argument("--cv", type=whole_number(2), default=3, metavar="N", help="folds")
     parser.add_argument(
-        "--n-jobs", type=_n_jobs, default=1, metavar="N", help="fits at a time; -1: one a core"
+        "--n-jobs",
+        type=parsed_by(
+            int, lambda value: value != 0, "a number of processes, or -1 for one a core"
+        ),
+        default=1,
+        metavar="N",
+        help="fits at a time; -1: one a core",
     )
     parser.add_argument(
         "--subset",
         type=whole_number(1),
-        default=argparse.SUPPRESS,
         metavar="N",
         help="search on this many training images, drawn class by class (default: all)",
     )
-    add_epochs_option(parser)
-    add_seed_option(parser)
+    parser.add_argument(
+        "--epochs",
+        type=whole_number(1),
+        default=20,
+        metavar="N",
+        help="passes over the training images",
+    )
     parser.add_argument(
         "--output",
         metavar="DIR",
-        default=argparse.SUPPRESS,
         help="folder to write into, made if need be (default: mnist-search- and a name that only "
         "this search has)",
     )
     parser.set_defaults(run=run, writes=True)
 
 
-def _n_jobs(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value == 0:
-        raise argparse.ArgumentTypeError(
-            f"expected a number of processes, or -1 for one a core, got {text!r}"
-        )
-    return value
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     # Ask: which grid, on which rows, and whether this folder holds the same question.
-    grid = _grid(arguments)
+    names = [o.parameter for o in NETWORK_OPTIONS if o.parameter in arguments]
+    grid = {name: list(dict.fromkeys(getattr(arguments, name))) for name in names}
+    if not grid:
+        raise UsageError(
+            "expected something to try, got no option with values. "
+            "For example: --dropout 0.2 0.45 --hidden-units 128 256."
+        )
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
     from sklearn.pipeline import make_pipeline
 
     from sk_mnist_mlp import ImageFlattener, MLPDigitClassifier
-    from sk_mnist_mlp.cli.results import print_table, write_csv, write_heat_map
-    from sk_mnist_mlp.cli.running import Running
-    from sk_mnist_mlp.cli.train import print_accuracy, train_and_keep
+    from sk_mnist_mlp.cli.results import Results, write_heat_map
     from sk_mnist_mlp.datasets import load_mnist
+    from sk_mnist_mlp.model_selection import resumable
 
     data = getattr(arguments, "data", None)
     X_train, X_test, y_train, y_test = load_mnist(path=data, return_splits=True)
-    X, y = _draw_subset(X_train, y_train, arguments)
-    _check_folds(y, arguments.cv)
+    X, y = _draw_rows(X_train, y_train, arguments)
     question = _question(arguments, grid, X, y)
     folder = _find_folder(arguments, question)
     classifier = MLPDigitClassifier(epochs=arguments.epochs, random_state=arguments.seed)
     model = make_pipeline(ImageFlattener(), classifier)
-
-    if folder.is_dir():
-        for name in (_MODEL, _TABLE, _PICTURE, _QUESTION):
-            check_writable(folder / name, data_files(arguments))
-    running = Running(model, grid, X, y, arguments.cv, arguments.seed, folder / _FITS)
+    folds = StratifiedKFold(arguments.cv, shuffle=True, random_state=arguments.seed)
+    search = GridSearchCV(
+        model,
+        {_PREFIX + name: values for name, values in grid.items()},
+        scoring={"accuracy": _accuracy},  # the name stands beside the heat map
+        cv=list(folds.split(X, y)),
+        refit=False,
+    )
+    results = Results(search, X, y, folder / _FITS)
+    n_fits = results.done.size
+    search.set_params(n_jobs=min(arguments.n_jobs, n_fits))  # more would have nothing to do
     # Made when nothing is left that could refuse the search.
-    _make_folder(folder, question)
+    search = resumable(search, folder / _FITS)
+    with replacing(folder / _QUESTION, who="search") as file:
+        file.write(json.dumps(question, indent=1).encode())
 
     # Search: what is known is written whether it ends or is interrupted.
     print(
-        f"{len(running.candidates)} candidates, {arguments.cv} folds: {len(running.keys)} fits of "
+        f"{len(results.candidates)} candidates, {arguments.cv} folds: {n_fits} fits of "
         f"{arguments.epochs} epochs on {len(X):,} images, in {folder}"
     )
+    if results.look():
+        print(f"{results.done.sum()} of {n_fits} fits were done by an earlier call")
     try:
-        search = running.fit(arguments.n_jobs)
+        with results.watched():
+            _fit(search, X, y)
     except (KeyboardInterrupt, BrokenExecutor) as end:
-        write_csv(running.table(), folder / _TABLE)
         kept = (
-            f"{running.n_done} of {len(running.keys)} fits are kept in {str(folder)!r}. Call it "
-            f"again with --output {folder} to resume"
+            f"{results.done.sum()} of {n_fits} fits are kept in {str(folder)!r}. Call it again "
+            f"with --output {folder} to resume"
         )
         if isinstance(end, BrokenExecutor):
             raise ChildProcessError(
@@ -130,14 +138,14 @@ def run(arguments: argparse.Namespace) -> int:
                 f"outside, perhaps for its memory; {kept}, with a smaller --n-jobs."
             ) from end
         raise KeyboardInterrupt(f"interrupted; {kept}.") from None
-    table = running.table()
-    write_csv(table, folder / _TABLE)
-    print_table(table)
-    best = {f"{_STEP}__{name}": value for name, value in running.best(table).items()}
+    finally:
+        results.write_csv(folder / _TABLE)
+    results.print_table()
+    best = {_PREFIX + name: value for name, value in results.candidates[results.best].items()}
     drawn = write_heat_map(search, folder / _PICTURE)
 
     # Keep the best, trained on every training image.
-    model.set_params(**best, **{f"{_STEP}__verbose": 1})
+    model.set_params(**best, **{f"{_PREFIX}verbose": 1})
     print(f"\nThe best, trained on all {len(X_train):,} training images:")
     train_and_keep(model, X_train, y_train, folder / _MODEL)
     print_accuracy(model, X_test, y_test)
@@ -145,51 +153,83 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _grid(arguments: argparse.Namespace) -> dict[str, list[Any]]:
-    grid = {}
-    for option in NETWORK_OPTIONS:
-        if values := getattr(arguments, option.parameter, None):
-            grid[option.parameter] = list(dict.fromkeys(values))  # each once, in order
-    if not grid:
-        raise UsageError(
-            "expected something to try, got no option with values. "
-            "For example: --dropout 0.2 0.45 --hidden-units 128 256."
+def _accuracy(model: Any, X: Any, y: Any) -> float:
+    """Accuracy; NaN where the fit diverged."""
+    return float(model.score(X, y)) if math.isfinite(classifier_of(model).loss_) else math.nan
+
+
+# ----------------------------------------------------------------------------------------------
+# Running
+
+
+def _fit(search: Any, X: Any, y: Any) -> None:
+    from sklearn.exceptions import FitFailedWarning
+
+    with warnings.catch_warnings():
+        # A candidate that diverged has warned already, and its row of the table says so.
+        warnings.filterwarnings("ignore", "One or more of the test scores are non-finite")
+        _start_workers(search.n_jobs)
+        # The report of a fit that failed has its traceback; its last line says why.
+        warnings.filterwarnings("ignore", category=FitFailedWarning)
+        try:
+            search.fit(X, y)
+        except ValueError as error:
+            raise ValueError(str(error).strip().splitlines()[-1]) from error
+
+
+def _start_workers(n_jobs: int) -> None:
+    """Start joblib's worker processes deaf to Ctrl-C, which the terminal sends to them as well.
+
+    The search's own process hears it and ends its workers; one that heard it by itself would only
+    fill the terminal with a traceback. A signal ignored here stays ignored in a process started
+    meanwhile; that takes a third of a second at most, as the workers' imports are not waited for.
+    """
+    import joblib
+
+    n_workers = joblib.effective_n_jobs(n_jobs)
+    if n_workers == 1 or threading.current_thread() is not threading.main_thread():
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        started = joblib.Parallel(n_jobs, return_as="generator")(
+            joblib.delayed(abs)(0) for _ in range(n_workers)
         )
-    return grid
+    finally:
+        signal.signal(signal.SIGINT, before)
+    list(started)
 
 
-def _draw_subset(X: Any, y: Any, arguments: argparse.Namespace) -> tuple[Any, Any]:
-    n_rows = getattr(arguments, "subset", None)
-    if n_rows is None or n_rows == len(X):
-        return X, y
-    n_classes = len(set(y.tolist()))
-    least = n_classes * arguments.cv
-    if not least <= n_rows <= len(X):
-        raise UsageError(
-            f"expected --subset from {least} ({arguments.cv} folds of {n_classes} classes) to "
-            f"{len(X)} images, got {n_rows}."
-        )
-    from sklearn.utils import resample
-
-    images, labels = resample(
-        X, y, n_samples=n_rows, replace=False, stratify=y, random_state=arguments.seed
-    )
-    return images, labels
+# ----------------------------------------------------------------------------------------------
+# What is asked, and the folder that holds its answer
 
 
-def _check_folds(y: Any, n_folds: int) -> None:
-    most = max(Counter(y.tolist()).values(), default=0)
+def _draw_rows(X: Any, y: Any, arguments: argparse.Namespace) -> tuple[Any, Any]:
+    """The images to search on, enough of them for the folds."""
+    n_rows, n_folds = getattr(arguments, "subset", len(X)), arguments.cv
+    classes = Counter(y.tolist())
+    least = len(classes) * n_folds
+    if n_rows != len(X):
+        if not least <= n_rows <= len(X):
+            raise UsageError(
+                f"expected --subset from {least} ({n_folds} folds of {len(classes)} classes) to "
+                f"{len(X)} images, got {n_rows}."
+            )
+        from sklearn.utils import resample
+
+        seed = arguments.seed
+        X, y = resample(X, y, n_samples=n_rows, replace=False, stratify=y, random_state=seed)
+        classes = Counter(y.tolist())
+    most = max(classes.values(), default=0)
     if n_folds > most:
         raise UsageError(
             f"expected --cv of at most {most}, the images of the largest class, got {n_folds}."
         )
+    return X, y
 
 
-def _question(
-    arguments: argparse.Namespace, grid: dict[str, list[Any]], X: Any, y: Any
-) -> dict[str, Any]:
+def _question(arguments: argparse.Namespace, grid: Any, X: Any, y: Any) -> dict[str, Any]:
     """What the search asks: two calls that ask the same are one search."""
-    from sk_mnist_mlp.cli.records import data_digest
+    from sk_mnist_mlp._training import fit_identity, name_of
 
     return {
         # Through JSON and back, so that it equals what is read from the file.
@@ -198,53 +238,39 @@ def _question(
         "epochs": arguments.epochs,
         "seed": arguments.seed,
         "images": len(X),
-        "data": data_digest(X, y),
+        "data": name_of(fit_identity({}, X=X, y=y)),
         "version": sk_mnist_mlp.__version__,
     }
 
 
 def _find_folder(arguments: argparse.Namespace, question: dict[str, Any]) -> Path:
-    """Name the folder of this search, there or not; refuse that of another."""
-    name = hashlib.sha256(json.dumps(question).encode()).hexdigest()[:8]
-    folder = Path(getattr(arguments, "output", f"mnist-search-{name}"))
-    if folder.exists():
-        _check_folder(folder, question)
-    return folder
+    """Name the folder of this search, there or not; refuse that of something else."""
+    from sk_mnist_mlp._training import name_of
 
-
-def _make_folder(folder: Path, question: dict[str, Any]) -> None:
-    from sk_mnist_mlp.cli.records import write_json
-
+    folder = Path(getattr(arguments, "output", f"mnist-search-{name_of(question)[:8]}"))
+    if not folder.exists():
+        return folder
+    expected = "expected --output to be a new folder or one of this search"
     try:
-        (folder / _FITS).mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise UsageError(
-            f"expected --output to be a folder, got the file {str(folder)!r}. Choose another name."
-        ) from None
-    write_json(folder / _QUESTION, question)
-
-
-def _check_folder(folder: Path, question: dict[str, Any]) -> None:
-    try:
-        kept = json.loads((folder / _QUESTION).read_text(encoding="utf-8"))
+        kept = dict(json.loads((folder / _QUESTION).read_text(encoding="utf-8")))
     except FileNotFoundError:
+        kept = question  # a new folder, if there is nothing in it
         ours = [name for name in (_MODEL, _TABLE, _PICTURE, _FITS) if (folder / name).exists()]
         if ours:
             raise UsageError(
-                f"expected --output to be a new folder or one of this search, got {str(folder)!r} "
-                f"with a {ours[0]} of something else. Choose another folder."
+                f"{expected}, got {str(folder)!r} with a {ours[0]} of something else. "
+                "Choose another folder."
             ) from None
-        return
-    except (NotADirectoryError, ValueError):
-        kept = None
-    if not isinstance(kept, dict):
+    except (NotADirectoryError, ValueError, TypeError):
         raise UsageError(
-            f"expected --output to be a new folder or one of this search, got {str(folder)!r}, "
-            "which is neither. Choose another one."
-        )
+            f"{expected}, got {str(folder)!r}, which is neither. Choose another one."
+        ) from None
     for name, value in question.items():
         if kept.get(name) != value:
             raise UsageError(
                 f"expected --output to be a folder of this search, got {str(folder)!r} of another "
                 f"one: its {name} was {kept.get(name)}, now it is {value}. Choose another folder."
             )
+    for name in (_MODEL, _TABLE, _PICTURE, _QUESTION):
+        check_writable(folder / name, data_files(arguments))
+    return folder

@@ -11,15 +11,14 @@ from typing import Any
 
 from sk_mnist_mlp.cli.arguments import (
     NETWORK_OPTIONS,
-    add_data_option,
-    add_seed_option,
+    add_training_options,
     check_writable,
     data_files,
     whole_number,
 )
-from sk_mnist_mlp.cli.models import classifier_of, describe_size, was_interrupted
+from sk_mnist_mlp.cli.models import classifier_of, describe_size, print_accuracy
 
-__all__ = ["add_parser", "print_accuracy", "train_and_keep"]
+__all__ = ["add_parser", "train_and_keep"]
 
 
 def add_parser(commands: Any) -> None:
@@ -29,7 +28,6 @@ def add_parser(commands: Any) -> None:
         help="train a network, print its test accuracy and write it to a file",
         description="Train the classic network on MNIST, print its test accuracy, write it.",
     )
-    add_data_option(parser)
     parser.add_argument(
         "--output", metavar="FILE", default="mnist.skmlp", help="where to write the model"
     )
@@ -43,19 +41,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--epochs",
         type=whole_number(1),
-        default=argparse.SUPPRESS,
         metavar="N",
         help="passes over the training images (tutorial: 20)",
     )
-    for option in NETWORK_OPTIONS:
-        parser.add_argument(
-            option.flag,
-            type=option.parse,
-            default=argparse.SUPPRESS,
-            metavar=option.metavar,
-            help=f"{option.help} (tutorial: {option.default})",
-        )
-    add_seed_option(parser)
+    add_training_options(parser, "tutorial")
     parser.set_defaults(run=run, writes=True)
 
 
@@ -70,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     splits = load_mnist(path=getattr(arguments, "data", None), return_splits=True)
     X_train, X_test, y_train, y_test = splits
     names = ["epochs", *(option.parameter for option in NETWORK_OPTIONS)]
-    given = {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
+    given = {name: getattr(arguments, name) for name in names if name in arguments}
     model = make_digit_pipeline(arguments.recipe, **given, random_state=arguments.seed, verbose=2)
 
     for name, array in zip(("X_train", "X_test", "y_train", "y_test"), splits, strict=True):
@@ -96,35 +85,28 @@ def train_and_keep(model: Any, X: Any, y: Any, output: Path) -> None:
         warnings.filterwarnings("ignore", "MLPDigitClassifier: .* got interrupted")
         model.fit(X, y)
     classifier = classifier_of(model)
-    n_epochs = classifier.n_iter_
-    if not was_interrupted(classifier):
-        if not math.isfinite(classifier.loss_curve_[-1]):
-            raise ValueError(
-                f"expected a finite loss, got {classifier.loss_curve_[-1]} in epoch {n_epochs}. "
-                "Try a smaller --learning-rate; no model is written."
-            )
+    n_epochs, loss = classifier.n_iter_, classifier.loss_
+    if loss is not None and not math.isfinite(loss):
+        raise ValueError(
+            f"expected a finite loss, got {loss} in epoch {n_epochs}. Try a smaller "
+            "--learning-rate; no model is written."
+        )
+    if n_epochs == classifier.epochs:
         save_model(model, output)
         print(f"\nTrained         {n_epochs} epochs in {time.perf_counter() - began:.1f} s")
         return
+    # Nothing else ends a fit early: no option asks for early stopping or callbacks.
     if n_epochs == 0:
         raise KeyboardInterrupt("interrupted in the first epoch; no model is written.")
-    partial = _partial(output)
-    save_model(model, partial)
+    save_model(model, _partial(output))
     raise KeyboardInterrupt(
         f"interrupted after {n_epochs} of {classifier.epochs} epochs; the model so far is in "
-        f"{str(partial)!r}."
+        f"{str(_partial(output))!r}."
     )
 
 
 def _partial(output: Path) -> Path:
     return output.with_name(f"{output.stem}.interrupted{output.suffix}")
-
-
-def print_accuracy(model: Any, X_test: Any, y_test: Any) -> None:
-    """Print the share of test images that the model puts into their class."""
-    n_wrong = int((model.predict(X_test) != y_test).sum())
-    accuracy = 1.0 - n_wrong / len(y_test)
-    print(f"Test accuracy   {accuracy:.2%} ({n_wrong:,} of {len(y_test):,} images wrong)")
 
 
 def _layer_table(classifier: Any, n_features: int, n_classes: int) -> str:
@@ -133,13 +115,13 @@ def _layer_table(classifier: Any, n_features: int, n_classes: int) -> str:
     widths = [hidden_units] * 2 if isinstance(hidden_units, int) else list(hidden_units)
     rows = []
     n_in = n_features
-    for depth, n_out in enumerate((*widths, n_classes)):
-        last = depth == len(widths)
+    for n_out in widths:
         rows.append(("Dense", n_out, (n_in + 1) * n_out))
-        rows.append((f"Activation ({'softmax' if last else classifier.activation})", n_out, 0))
-        if not last:
-            rows.append((f"Dropout ({classifier.dropout:g})", n_out, 0))
+        rows.append((f"Activation ({classifier.activation})", n_out, 0))
+        rows.append((f"Dropout ({classifier.dropout:g})", n_out, 0))
         n_in = n_out
+    rows.append(("Dense", n_classes, (n_in + 1) * n_classes))
+    rows.append(("Activation (softmax)", n_classes, 0))
     lines = [f"{'Layer':24}{'Output':>8}{'Weights':>12}", "-" * 44]
     lines += [f"{name:24}{width:>8,}{n_weights:>12,}" for name, width, n_weights in rows]
     lines += ["-" * 44, f"{'Total':32}{sum(row[2] for row in rows):>12,}"]

@@ -8,9 +8,8 @@
     then       the size of each dimension, uint32
     then       the elements, last dimension fastest
 
-A header is a claim and not yet a fact. Nothing is allocated on its word: elements are read in
-chunks as they come, and reading stops one byte past what the header promised, so memory is bounded
-by both what the file holds and what it says.
+Nothing is allocated on the header's word: elements are read in chunks as they come, and no more
+than a byte past what it promised, so memory is bounded by what the file holds and by what it says.
 """
 
 from __future__ import annotations
@@ -24,44 +23,18 @@ import zlib
 from collections.abc import Callable
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import IO, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sk_mnist_mlp._storage import read_at_most
 from sk_mnist_mlp.exceptions import DataFileError
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_DTYPES: dict[int, np.dtype[Any]] = {
-    0x08: np.dtype(">u1"),
-    0x09: np.dtype(">i1"),
-    0x0B: np.dtype(">i2"),
-    0x0C: np.dtype(">i4"),
-    0x0D: np.dtype(">f4"),
-    0x0E: np.dtype(">f8"),
-}
+_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 # The most that every NumPy this package supports can hold: 32 before NumPy 2, 64 since.
 _MAX_DIMENSIONS = 32
-_CHUNK_BYTES = 1 << 20
-
-
-class Readable(Protocol):
-    """A stream of bytes: a file, or one read through a decompressor."""
-
-    def read(self, n_bytes: int, /) -> bytes:
-        """Return at most ``n_bytes`` bytes, and none at the end only."""
-
-
-class _Header(NamedTuple):
-    """What the first bytes of an IDX file promise, and those bytes themselves."""
-
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    raw: bytes
-
-    @property
-    def n_payload_bytes(self) -> int:
-        return math.prod(self.shape) * self.dtype.itemsize
 
 
 def load_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
@@ -77,9 +50,8 @@ def load_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     Returns
     -------
     array : ndarray
-        The array, of the shape the file's header gives (1 to 32 dimensions) and of dtype uint8,
-        int8, int16, int32, float32 or float64 in native byte order. It is writable and the
-        caller's own.
+        Of the shape the file's header gives (1 to 32 dimensions) and of dtype uint8, int8, int16,
+        int32, float32 or float64 in native byte order; writable and the caller's own.
 
     Raises
     ------
@@ -106,45 +78,59 @@ def load_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
 
 
 def read_idx(
-    path: Path, *, who: str, observe: Callable[[bytes | bytearray], object] | None = None
+    path: Path, *, who: str, observe: Callable[[bytes | bytearray], object] = len
 ) -> NDArray[Any]:
     """Read an IDX file on behalf of the public function ``who``, which its errors will name.
 
-    Parameters
-    ----------
-    path : Path
-        Path of the file.
-    who : str
-        Name of the function the user called.
-    observe : callable, default=None
-        Called with the uncompressed contents, piece by piece: ``hashlib.sha256().update``, say.
-
-    Returns
-    -------
-    array : ndarray
-        As :func:`load_idx` returns it.
-
-    Raises
-    ------
-    DataFileError, OSError
-        As :func:`load_idx` does.
+    ``observe`` is called with the uncompressed contents, piece by piece.
     """
+
+    def refuse(expected: str, got: str, fix: str = "Copy or download it again.") -> NoReturn:
+        raise DataFileError(f"{who}: expected {str(path)!r} to {expected}, got {got}. {fix}")
+
     with open_file(path, who=who, expected="an IDX file") as file:
         zipped = file.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
-        stream: Readable = gzip.GzipFile(fileobj=file) if zipped else file
+        stream: Any = gzip.GzipFile(fileobj=file) if zipped else file
         try:
-            header = _read_header(stream, path, who)
-            payload = _read_payload(stream, header, path, who)
+            header, dtype, shape = _read_header(stream, refuse)
+            # One byte more also makes gzip compare its own checksum at the end of the stream.
+            n_payload = math.prod(shape) * dtype.itemsize
+            payload, surplus = read_at_most(stream, n_payload), stream.read(1)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise DataFileError(
-                f"{who}: expected {str(path)!r} to be a sound gzip file, got a damaged one "
-                f"({error}). Copy or download it again."
-            ) from error
-    if observe is not None:
-        observe(header.raw)
-        observe(payload)
-    array = np.frombuffer(payload, header.dtype).reshape(header.shape)
-    return array.astype(header.dtype.newbyteorder("="), copy=False)
+            refuse("be a sound gzip file", f"a damaged one ({error})")
+    if surplus or len(payload) < n_payload:
+        refuse(
+            f"hold {len(header) + n_payload} bytes, as its header promises for {dtype.name} of "
+            f"shape {shape}",
+            "more" if surplus else f"{len(header) + len(payload)} bytes",
+        )
+    observe(header)
+    observe(payload)
+    return np.frombuffer(payload, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+
+
+def _read_header(
+    stream: IO[bytes], refuse: Callable[..., NoReturn]
+) -> tuple[bytes, np.dtype[Any], tuple[int, ...]]:
+    """Read and check the header; the stream then stands at the first element."""
+    magic = stream.read(4)
+    is_idx = len(magic) == 4 and magic.startswith(b"\0\0") and magic[2] in _DTYPES
+    if not is_idx or not 1 <= magic[3] <= _MAX_DIMENSIONS:
+        refuse(
+            "start like an IDX file, with 00 00, a type of 08, 09, 0b, 0c, 0d or 0e and 01 to "
+            f"{_MAX_DIMENSIONS:02x} dimensions",
+            magic.hex(" ") or "an empty file",
+            "Give the path of an IDX file, gzipped or not.",
+        )
+    dtype, n_dimensions = np.dtype(_DTYPES[magic[2]]), magic[3]
+    sizes = read_at_most(stream, 4 * n_dimensions)
+    if len(sizes) < 4 * n_dimensions:
+        refuse(f"hold a header of {4 + 4 * n_dimensions} bytes", f"{4 + len(sizes)} bytes")
+    shape = struct.unpack(f">{n_dimensions}I", sizes)
+    # NumPy cannot even describe such an array when a size of zero makes it empty.
+    if math.prod(max(size, 1) for size in shape) * dtype.itemsize > np.iinfo(np.intp).max:
+        refuse("hold an array NumPy can address", f"a header for {dtype.name} of shape {shape}")
+    return magic + bytes(sizes), dtype, shape
 
 
 def open_file(path: Path, *, who: str, expected: str) -> BufferedReader:
@@ -162,58 +148,3 @@ def open_file(path: Path, *, who: str, expected: str) -> BufferedReader:
         raise FileNotFoundError(
             errno.ENOENT, f"{who}: expected {expected}, got nothing. Check the path", str(path)
         ) from None
-
-
-def read_at_most(stream: Readable, n_bytes: int) -> bytearray:
-    """Read ``n_bytes``, or as many as there are, allocating only for what really arrives."""
-    received = bytearray()
-    while len(received) < n_bytes:
-        chunk = stream.read(min(_CHUNK_BYTES, n_bytes - len(received)))
-        if not chunk:
-            break
-        received += chunk
-    return received
-
-
-def _read_header(stream: Readable, path: Path, who: str) -> _Header:
-    """Read and check the header; the stream then stands at the first element."""
-    magic = stream.read(4)
-    is_idx = len(magic) == 4 and magic.startswith(b"\0\0") and magic[2] in _DTYPES
-    if not is_idx or not 1 <= magic[3] <= _MAX_DIMENSIONS:
-        raise DataFileError(
-            f"{who}: expected {str(path)!r} to start like an IDX file, with 00 00, a type of 08, "
-            f"09, 0b, 0c, 0d or 0e and 01 to {_MAX_DIMENSIONS:02x} dimensions, got "
-            f"{magic.hex(' ') or 'an empty file'}. Give the path of an IDX file, gzipped or not."
-        )
-    n_dimensions = magic[3]
-    sizes = read_at_most(stream, 4 * n_dimensions)
-    if len(sizes) < 4 * n_dimensions:
-        raise DataFileError(
-            f"{who}: expected {str(path)!r} to hold a header of {4 + 4 * n_dimensions} bytes, got "
-            f"{4 + len(sizes)} bytes. Copy or download it again."
-        )
-    shape = struct.unpack(f">{n_dimensions}I", sizes)
-    header = _Header(_DTYPES[magic[2]], shape, magic + bytes(sizes))
-    # NumPy cannot even describe such an array when a size of zero makes it empty.
-    if math.prod(max(size, 1) for size in shape) * header.dtype.itemsize > np.iinfo(np.intp).max:
-        raise DataFileError(
-            f"{who}: expected {str(path)!r} to hold an array NumPy can address, got a header for "
-            f"{header.dtype.name} of shape {shape}. Copy or download it again."
-        )
-    return header
-
-
-def _read_payload(stream: Readable, header: _Header, path: Path, who: str) -> bytearray:
-    """Read the elements, exactly as many as the header promises."""
-    payload = read_at_most(stream, header.n_payload_bytes)
-    # Asking for one byte more also makes gzip compare its own checksum at the end of the stream.
-    surplus = stream.read(1)
-    if surplus or len(payload) < header.n_payload_bytes:
-        n_header = len(header.raw)
-        raise DataFileError(
-            f"{who}: expected {str(path)!r} to hold {n_header + header.n_payload_bytes} bytes, as "
-            f"its header promises for {header.dtype.name} of shape {header.shape}, got "
-            f"{'more' if surplus else f'{n_header + len(payload)} bytes'}. Copy or download it "
-            f"again."
-        )
-    return payload

@@ -24,60 +24,35 @@ if TYPE_CHECKING:
 __all__ = ["Digit", "Shapes", "find_shapes", "load_image", "prepare_digit", "read_digit"]
 
 _WHO = "load_image"
-_FIELD = 28
-_BOX = 20
+_FIELD, _BOX = 28, 20
+# MNIST's images have their centre of mass at 14.0 pixels from the first, give or take the half
+# pixel of a shift by whole ones (measured over all 70,000, 2026-11-23).
 _MIDDLE = 14.0
-"""Where MNIST's images have their centre of mass, in pixels from the first: 14.0, give or take the
-half pixel of a shift by whole ones (measured over all 70,000, 2026-11-23)."""
+_MAX_PIXELS = 64 << 20  # an 8,192 by 8,192 scan, 256 MB as it is prepared
 
-_MIN_CONTRAST = 16
-"""Grey levels of 255 by which the darkest and the lightest place must differ to be a digit."""
+# What is ink.
+_MIN_CONTRAST = 16  # grey levels of 255 between the darkest and the lightest place of a digit
+_FAINT = 0.1  # share of the strongest ink below which is paper: above the noise of JPEG files
+_NOISE = 4.0  # standard deviations of the paper's grain below which is paper
+_SPECK = 0.04  # share of the heaviest piece's ink below which a piece is dust
+_GAIN = 1.25  # of a colour's contrast over the brightness's, which has less noise, to be read
 
-_FAINT = 0.1
-"""Share of the strongest ink below which a pixel is paper: above the noise of JPEG files."""
+# What is paper: a polynomial through the border, fitted that often, each time weighted by what the
+# fit before left over; then of these degrees, each to what the one before took for paper.
+_BORDER_FITS = 5
+_DEGREES = (2, 2, 2, 3, 3, 4, 4, 4)
+_SAMPLES = 64  # rows and columns, at most, that it is told from
 
-_NOISE = 4.0
-"""Standard deviations of the paper's grain below which a pixel is paper."""
-
-_SPECK = 0.04
-"""Share of the heaviest piece's ink below which a piece is dust."""
-
+# What is one shape, and what may be a digit. A gap between pieces of a broken stroke, as a share of
+# the stroke's width, parts no shapes: so 99.9 % of MNIST's test images are one shape, and all of
+# 500 pairs of them two. They have up to 6 holes and, where they are not as narrow as a one, fill
+# 0.76 of their box; noise of black and white pixels has 8 holes or more, or fills 0.9.
 _GAP = 0.6
-"""Gap between two pieces of a broken stroke, as a share of the stroke's width, that is no gap
-between two shapes: 99.9 % of MNIST's test images are one shape then, and all of 500 pairs of them
-side by side are two."""
-
-_MAX_HOLES = 6
-_MAX_FILL = 0.85
-_MAX_PIECES = 20
-"""Holes in a shape, share of its box that is inked, and pieces that it is broken into, beyond which
-it is noise or a blot. MNIST's test images have up to 6 holes and, where they are not as narrow as a
-one, are filled to 0.76; noise of black and white pixels has 8 or more, or is filled to 0.9."""
-
-_NARROW = 0.4
-"""Sides of a box, the shorter by the longer, below which a stroke may fill it: a one's."""
-
-_HOLE = 0.002
-"""Share of the box below which a hole is a flaw in the stroke."""
-
-_SAMPLES = 64
-"""Rows and columns, at most, that the paper's brightness is told from."""
-
-_CELLS = 128
-"""Rows and columns, about, that are enough to tell shapes apart."""
-
-_ROUNDS = 5
-"""Fits of the paper to the border, each weighted by what the one before left over."""
-
-_BENDING = (2, 2, 2, 3, 3, 4, 4, 4)
-"""Degrees of the fits after that, each to what the one before took for paper."""
-
-_GAIN = 1.25
-"""Contrast of a colour, as a share of the brightness's own, from which it is read instead: a colour
-has more noise, in JPEG files above all."""
-
-_MAX_PIXELS = 64 << 20
-"""Pixels of the largest picture read: an 8,192 by 8,192 scan, 256 MB as it is prepared."""
+_MAX_HOLES, _MAX_FILL, _MAX_PIECES = 6, 0.85, 20
+_NARROW = 0.4  # sides of a box, the shorter by the longer, below which a stroke may fill it
+_HOLE = 0.002  # share of the box below which a hole is a flaw in the stroke
+_CELLS = 128  # rows and columns, about, that are enough to tell shapes apart
+_EIGHT = np.ones((3, 3))  # pixels that meet at a corner are one piece
 
 
 def load_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
@@ -172,17 +147,12 @@ def read_digit(path: str | os.PathLike[str]) -> Digit:
     Parameters
     ----------
     path : str or os.PathLike
-        As in :func:`load_image`.
+        As in :func:`load_image`, with the same errors.
 
     Returns
     -------
     digit : Digit
         The image, and the shapes in it: more than one where there are several digits.
-
-    Raises
-    ------
-    DataFileError, OSError, ImportError
-        As :func:`load_image` does.
 
     Examples
     --------
@@ -200,7 +170,7 @@ def read_digit(path: str | os.PathLike[str]) -> Digit:
     """
     require("PIL", who=_WHO, purpose="to read pictures")
     shown = repr(os.fspath(path))
-    ink = _crop(_ink(_read_grey(path, shown), shown))
+    ink = _ink(_read_grey(path, shown), shown)
     return Digit(_centre(_fit_box(ink)), find_shapes(ink))
 
 
@@ -240,7 +210,7 @@ def prepare_digit(grey: NDArray[Any], *, source: str = "X") -> NDArray[np.uint8]
     >>> image.shape, int(image.max()), int((image.sum(axis=1) > 0).sum())
     ((28, 28), 255, 20)
     """
-    return _centre(_fit_box(_crop(_ink(grey, source))))
+    return _centre(_fit_box(_ink(grey, source)))
 
 
 def find_shapes(ink: NDArray[Any]) -> Shapes:
@@ -267,26 +237,21 @@ def find_shapes(ink: NDArray[Any]) -> Shapes:
     strongest = ink.max(initial=0.0)
     if not strongest > 0.0:
         return Shapes(0, False)
-    inked = _crop(_without_specks(np.where(ink >= _FAINT * strongest, ink, 0.0))) > 0.0
-    _, n_pieces = ndimage.label(inked, _EIGHT)
-    inked = _shrink(inked)
+    inked = _without_specks(np.where(ink >= _FAINT * strongest, ink, 0.0)) > 0.0
+    n_pieces = ndimage.label(inked, _EIGHT)[1]
+    # Few cells, inked where any of the pixels that they stand for is.
+    rows, columns = (np.arange(0, side, max(1, side // _CELLS)) for side in inked.shape)
+    inked = np.logical_or.reduceat(np.logical_or.reduceat(inked, rows, axis=0), columns, axis=1)
     fill, sides = inked.mean(), sorted(inked.shape)
     inked = np.pad(inked, 1)  # room around, which is no hole, and no shape is at its edge
     # Pixels of a stripe are, on average, a quarter of its width from its edge.
     width = 4.0 * float(ndimage.distance_transform_edt(inked)[inked].mean())
     near = ndimage.distance_transform_edt(~inked) <= max(1.0, _GAP * width / 2.0)
-    _, n_shapes = ndimage.label(near, _EIGHT)
-    papers, _ = ndimage.label(~inked)
-    n_holes = int((np.bincount(papers.ravel())[1:] >= _HOLE * inked.size).sum()) - 1
+    areas = np.bincount(ndimage.label(~inked)[0].ravel())[1:]  # of the room around, and of holes
+    n_holes = int((areas >= _HOLE * inked.size).sum()) - 1
     is_blot = fill > _MAX_FILL and sides[0] > _NARROW * sides[1]
     is_noise = n_holes > _MAX_HOLES or n_pieces > _MAX_PIECES
-    return Shapes(int(n_shapes), not (is_noise or is_blot))
-
-
-def _shrink(inked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Have few pixels, inked where any of those that they stand for is."""
-    rows, columns = (np.arange(0, side, max(1, side // _CELLS)) for side in inked.shape)
-    return np.logical_or.reduceat(np.logical_or.reduceat(inked, rows, axis=0), columns, axis=1)
+    return Shapes(int(ndimage.label(near, _EIGHT)[1]), not (is_noise or is_blot))
 
 
 # ----------------------------------------------------------------------------------------------
@@ -303,7 +268,12 @@ def _read_grey(path: str | os.PathLike[str], shown: str) -> NDArray[np.float32]:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         try:
             with Image.open(file) as picture:
-                _check_size(picture.size, shown)
+                if picture.width * picture.height > _MAX_PIXELS:
+                    raise DataFileError(
+                        f"{_WHO}: expected {shown} to have at most {_MAX_PIXELS} pixels, got "
+                        f"{picture.width}x{picture.height}. Scale it down first; a digit needs a "
+                        "few hundred."
+                    )
                 picture.load()
                 return _brightness(ImageOps.exif_transpose(picture))
         except DataFileError:
@@ -321,66 +291,52 @@ def _read_grey(path: str | os.PathLike[str], shown: str) -> NDArray[np.float32]:
             ) from error
 
 
-def _check_size(size: tuple[int, int], shown: str) -> None:
-    width, height = size
-    if width * height > _MAX_PIXELS:
-        raise DataFileError(
-            f"{_WHO}: expected {shown} to have at most {_MAX_PIXELS} pixels, got {width}x{height}. "
-            "Scale it down first; a digit needs a few hundred."
-        )
-
-
 def _brightness(picture: Image.Image) -> NDArray[np.float32]:
-    """Brightness of every pixel, 0–255, whatever the picture's mode."""
+    """Brightness of every pixel, 0–255, or that of the colour with most contrast."""
+    from PIL import Image
+
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
         # More than 8 bits a pixel, which convert("L") would clip: stretched to the full range.
         values = np.asarray(picture, np.float32)
         span = np.ptp(values)
         return (values - values.min()) * np.float32(255.0 / span if span else 0.0)
-    has_alpha = "A" in picture.getbands() or "transparency" in picture.info
-    colours = "" if picture.mode in ("1", "L", "LA") else "RGB"
-    picture = picture.convert("RGBA" if has_alpha else "RGB")
-    alpha = picture.getchannel("A") if has_alpha else None
+    if "A" in picture.getbands() or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        # What shows is the opaque part, so the paper behind it is the opposite of that.
+        levels, opacity = np.asarray(picture.convert("L")), np.asarray(picture.getchannel("A"))
+        is_dark = np.average(levels, weights=opacity + 1e-6) < 128
+        paper = Image.new("RGBA", picture.size, "white" if is_dark else "black")
+        picture = Image.alpha_composite(paper, picture)
+    colours = picture.convert("RGB")
+    small = colours.resize((min(_CELLS, picture.width), min(_CELLS, picture.height)))
     # Brightness first: of equals it is taken.
-    channels = [picture.convert("L"), *(picture.getchannel(name) for name in colours)]
-    small = (min(_CELLS, picture.width), min(_CELLS, picture.height))
-    seen = [_on_paper(c.resize(small), alpha and alpha.resize(small)) for c in channels]
-    contrasts = [float(np.abs(channel - np.median(_border(channel))).max()) for channel in seen]
+    contrasts = []
+    for channel in (small.convert("L"), *small.split()):
+        levels = np.asarray(channel, np.float32)
+        contrasts.append(float(np.abs(levels - np.median(_border(levels))).max()))
     best = int(np.argmax(contrasts))
-    return _on_paper(channels[best if contrasts[best] >= _GAIN * contrasts[0] else 0], alpha)
-
-
-def _on_paper(channel: Image.Image, alpha: Image.Image | None) -> NDArray[np.float32]:
-    """Lay what is not opaque on paper."""
-    values: NDArray[np.float32] = np.asarray(channel, np.float32)
-    if alpha is None:
-        return values
-    opacity: NDArray[np.float32] = np.array(alpha, np.float32)
-    opacity /= 255.0
-    # What shows is the opaque part, so the paper behind it is the opposite of that.
-    is_dark = np.average(values, weights=opacity + np.float32(1e-6)) < 128
-    shown = values * opacity
-    shown += (1.0 - opacity) * (255.0 if is_dark else 0.0)
-    return shown
+    is_coloured = contrasts[best] >= _GAIN * contrasts[0] and best > 0
+    read = colours.getchannel(best - 1) if is_coloured else colours.convert("L")
+    return np.asarray(read, np.float32)
 
 
 # ----------------------------------------------------------------------------------------------
 # From brightness to an image like MNIST's
 
 
-_EIGHT = np.ones((3, 3))  # pixels that meet at a corner are one piece
-
-
 def _ink(grey: NDArray[Any], source: str) -> NDArray[np.float32]:
-    """Strength of the ink at each pixel, in [0, 1], 0 on paper and dust."""
+    """Strength of the ink, in (0, 1], 0 on paper and dust, cut to where there is some."""
     grey = np.asarray(grey, np.float32)
     paper, grain = _paper(grey)
     difference = paper - grey
     # Ink lies on one side of the paper's brightness: the one with more of it. Squares count what
     # is far from it, and not what the fit of the paper left over.
-    is_dark = _square_sum(difference) >= _square_sum(-difference)
-    ink = difference if is_dark else -difference
-    if is_dark:
+    dark, light = (
+        np.square(np.maximum(side, 0.0), dtype=np.float64).sum()
+        for side in (difference, -difference)
+    )
+    ink = difference if dark >= light else -difference
+    if dark >= light:
         # Ink takes a share of the light that there is, less of it in the shade.
         ink *= np.median(paper) / np.maximum(paper, _MIN_CONTRAST)
     strongest = ink.max()
@@ -394,12 +350,16 @@ def _ink(grey: NDArray[Any], source: str) -> NDArray[np.float32]:
     return _without_specks(ink / strongest)
 
 
-def _square_sum(values: NDArray[np.float32]) -> float:
-    return float(np.square(np.maximum(values, 0.0), dtype=np.float64).sum())
+def _without_specks(ink: NDArray[Any]) -> NDArray[Any]:
+    """Take away the pieces that are too light to be a part of the digit; cut to what is left."""
+    from scipy import ndimage
 
-
-def _border(values: NDArray[Any]) -> NDArray[Any]:
-    return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
+    pieces, _ = ndimage.label(ink, _EIGHT)
+    masses = np.bincount(pieces.ravel(), ink.ravel())
+    masses[0] = 0.0
+    kept = masses[pieces] >= _SPECK * masses.max()
+    (box,) = ndimage.find_objects(kept.astype(np.uint8))
+    return np.where(kept, ink, 0.0)[box].astype(ink.dtype)
 
 
 def _paper(grey: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
@@ -411,74 +371,47 @@ def _paper(grey: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
     rows, columns = (
         np.unique(np.linspace(0, side - 1, _SAMPLES).round().astype(int)) for side in grey.shape
     )
-    seen = grey[np.ix_(rows, columns)]
-    down, across = _powers(rows, columns, grey.shape)
-    terms = down[:, np.newaxis] * across
-    surface, misfit = _fit_border(terms, seen)
-    grain = _deviation(misfit)
-    for degree in _BENDING:
-        misfit = seen - terms[..., : len(surface)] @ surface
-        is_paper = np.abs(misfit) <= max(_MIN_CONTRAST / 2, _NOISE * grain)
+    seen = grey[np.ix_(rows, columns)].astype(np.float64)
+    down, across = _powers(rows, grey.shape[0]), _powers(columns, grey.shape[1])
+    terms = down[:, np.newaxis, :, np.newaxis] * across[:, np.newaxis]
+    degrees = np.add.outer(*map(np.arange, terms.shape[2:]))
+    surface = np.zeros(terms.shape[2:])  # the factor of each product of powers
+
+    # The border alone, by least absolute differences, on which ink at the edge bears less.
+    edge, levels = _border(terms[..., degrees <= _DEGREES[0]]), _border(seen)
+    misfit = levels - np.median(levels)
+    for _ in range(_BORDER_FITS):
+        weights = 1.0 / np.sqrt(np.maximum(np.abs(misfit), 1.0))
+        factors = np.linalg.lstsq(edge * weights[:, np.newaxis], levels * weights, rcond=None)[0]
+        misfit = levels - edge @ factors
+    surface[degrees <= _DEGREES[0]] = factors
+
+    for degree in _DEGREES:
+        grain = _deviation(misfit)
+        difference = seen - down @ surface @ across.T
+        is_paper = np.abs(difference) <= max(_MIN_CONTRAST / 2, _NOISE * grain)
         if not is_paper.any():
             break
-        paper = terms[is_paper][:, : _n_terms(degree)]
-        surface = np.linalg.lstsq(paper, seen[is_paper], rcond=None)[0]
-        grain = _deviation(seen[is_paper] - paper @ surface)
-    down, across = _powers(np.arange(grey.shape[0]), np.arange(grey.shape[1]), grey.shape)
-    n_terms = len(surface)
-    whole = (down[:, :n_terms] * surface).astype(np.float32) @ across.T[:n_terms].astype(np.float32)
-    return whole, grain
+        paper = terms[is_paper][:, degrees <= degree]
+        factors = np.linalg.lstsq(paper, seen[is_paper], rcond=None)[0]
+        misfit = seen[is_paper] - paper @ factors
+        surface[degrees <= degree] = factors
+    height, width = (_powers(np.arange(side), side).astype(np.float32) for side in grey.shape)
+    return (height @ surface.astype(np.float32)) @ width.T, _deviation(misfit)
 
 
-def _fit_border(
-    terms: NDArray[np.float64], seen: NDArray[np.float32]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fit the border alone, by least absolute differences, which ink at the edge bears on less."""
-    edge, levels = _border(terms[..., : _n_terms(2)]), _border(seen)
-    levels = levels.astype(np.float64)
-    misfit = levels - np.median(levels)
-    for _ in range(_ROUNDS):
-        weights = 1.0 / np.sqrt(np.maximum(np.abs(misfit), 1.0))
-        surface = np.linalg.lstsq(edge * weights[:, np.newaxis], levels * weights, rcond=None)[0]
-        misfit = levels - edge @ surface
-    return surface, misfit
+def _powers(places: NDArray[Any], side: int) -> NDArray[np.float64]:
+    """Powers of places along a side, which is one long with 0 in the middle."""
+    return np.vander(places / side - 0.5, max(_DEGREES) + 1, increasing=True)
 
 
-def _n_terms(degree: int) -> int:
-    return (degree + 1) * (degree + 2) // 2
-
-
-def _powers(
-    rows: NDArray[Any], columns: NDArray[Any], shape: tuple[int, ...]
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The factors of each term of a polynomial of two variables, the terms by degree."""
-    n = max(_BENDING) + 1
-    down, across = (
-        np.vander(places / side - 0.5, n, increasing=True)
-        for places, side in zip((rows, columns), shape, strict=True)
-    )
-    powers = [(degree - j, j) for degree in range(n) for j in range(degree + 1)]
-    return down[:, [i for i, _ in powers]], across[:, [j for _, j in powers]]
+def _border(values: NDArray[Any]) -> NDArray[Any]:
+    return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
 
 
 def _deviation(misfit: NDArray[Any]) -> float:
     """Standard deviation of noise that some of the values, not most, do not belong to."""
     return 1.4826 * float(np.median(np.abs(misfit)))
-
-
-def _without_specks(ink: NDArray[Any]) -> NDArray[Any]:
-    """Take away the pieces that are too light to be a part of the digit."""
-    from scipy import ndimage
-
-    pieces, _ = ndimage.label(ink, _EIGHT)
-    masses = np.bincount(pieces.ravel(), ink.ravel())
-    masses[0] = 0.0
-    return np.where(masses[pieces] >= _SPECK * masses.max(), ink, 0.0).astype(ink.dtype)
-
-
-def _crop(ink: NDArray[np.float32]) -> NDArray[np.float32]:
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def _fit_box(ink: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -487,21 +420,20 @@ def _fit_box(ink: NDArray[np.float32]) -> NDArray[np.float32]:
 
     scale = _BOX / max(ink.shape)
     height, width = (max(1, round(side * scale)) for side in ink.shape)
-    picture = Image.fromarray(ink)
     # Pillow's filters widen with the step when a picture shrinks, so every pixel counts.
-    scaled = np.array(picture.resize((width, height), Image.Resampling.BICUBIC))
+    scaled = np.array(Image.fromarray(ink).resize((width, height), Image.Resampling.BICUBIC))
     return np.clip(scaled / scaled.max(), 0.0, 1.0)
 
 
 def _centre(ink: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Put the centre of mass at the middle of the field, by whole pixels as MNIST's makers did."""
+    from scipy import ndimage
+
+    # A lopsided digit may reach for the edge: it then stays whole, off the middle.
+    top, left = (
+        min(max(round(_MIDDLE - float(centre)), 0), _FIELD - side)
+        for centre, side in zip(ndimage.center_of_mass(ink), ink.shape, strict=True)
+    )
     field = np.zeros((_FIELD, _FIELD), np.uint8)
-    place = []
-    for axis, side in enumerate(ink.shape):
-        mass = ink.sum(axis=1 - axis)
-        centre = float(mass @ np.arange(side)) / float(mass.sum())
-        # A lopsided digit may reach for the edge: it then stays whole, off the middle.
-        place.append(min(max(round(_MIDDLE - centre), 0), _FIELD - side))
-    top, left = place
     field[top : top + ink.shape[0], left : left + ink.shape[1]] = np.rint(ink * 255.0)
     return field

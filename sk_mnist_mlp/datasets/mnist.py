@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import math
 import os
 import threading
 import zipfile
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.lib import format as numpy_format
 from numpy.typing import NDArray
 
 from sk_mnist_mlp._extras import require
-from sk_mnist_mlp.datasets.idx import open_file, read_at_most, read_idx
+from sk_mnist_mlp._storage import read_npy
+from sk_mnist_mlp.datasets.idx import open_file, read_idx
 from sk_mnist_mlp.exceptions import DataFileError
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
-npy_format: Any = numpy_format  # untyped in the stubs of older NumPy
 _WHO = "load_mnist"
-_IMAGE_SHAPE = (28, 28)
+_FEATURE_NAMES = [f"pixel_{row}_{column}" for row in range(28) for column in range(28)]
 _SHIPPED_FOLDER = Path(__file__).parent / "data"
 # Of the uncompressed contents, as in SHA256SUMS; here a damaged installation cannot lose them.
 _SHIPPED_SHA256 = {
@@ -40,9 +37,6 @@ _IDX_NAMES = (
     ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 )
 _NPZ_KEYS = (("x_train", "y_train"), ("x_test", "y_test"))
-# The header of an array of numbers takes 128. NumPy hands it to Python's own parser, which deep
-# nesting can exhaust, so a longer one is not even shown to it.
-_MAX_NPY_HEADER_BYTES = 512
 
 _verified: set[str] = set()
 _verifying = threading.Lock()
@@ -55,30 +49,6 @@ class _Part(NamedTuple):
     labels: NDArray[np.int64]
 
 
-@overload
-def load_mnist(
-    *,
-    path: str | os.PathLike[str] | None = ...,
-    return_X_y: Literal[False] = ...,
-    return_splits: Literal[False] = ...,
-    as_frame: bool = ...,
-) -> Bunch: ...
-@overload
-def load_mnist(
-    *,
-    path: str | os.PathLike[str] | None = ...,
-    return_X_y: Literal[True],
-    return_splits: Literal[False] = ...,
-    as_frame: bool = ...,
-) -> tuple[Any, Any]: ...
-@overload
-def load_mnist(
-    *,
-    path: str | os.PathLike[str] | None = ...,
-    return_X_y: bool = ...,
-    return_splits: Literal[True],
-    as_frame: bool = ...,
-) -> tuple[Any, Any, Any, Any]: ...
 def load_mnist(
     *,
     path: str | os.PathLike[str] | None = None,
@@ -204,7 +174,7 @@ def _as_bunch(
         data=data,
         images=whole.images,
         target=target,
-        feature_names=_feature_names(),
+        feature_names=_FEATURE_NAMES.copy(),
         target_names=[str(label) for label in np.unique(whole.labels)],
         frame=frame,
         n_train=n_train,
@@ -216,67 +186,47 @@ def _as_frames(part: _Part) -> tuple[Any, Any]:
     """Return the images as a flat DataFrame and the labels as a Series."""
     import pandas as pd
 
-    frame = pd.DataFrame(_flat(part.images), columns=_feature_names())
+    frame = pd.DataFrame(_flat(part.images), columns=_FEATURE_NAMES)
     return frame, pd.Series(part.labels, name="target")
 
 
 def _flat(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return images.reshape(len(images), math.prod(_IMAGE_SHAPE))
-
-
-def _feature_names() -> list[str]:
-    n_rows, n_columns = _IMAGE_SHAPE
-    return [f"pixel_{row}_{column}" for row in range(n_rows) for column in range(n_columns)]
+    return images.reshape(len(images), 28 * 28)
 
 
 def _read_parts(path: Path | None) -> tuple[_Part, _Part]:
     """Return the training part and the test part from wherever they are."""
-    if path is None:
-        train, test = (
-            _Part(_read_shipped(images_name), _read_shipped(labels_name).astype(np.int64))
-            for images_name, labels_name in _IDX_NAMES
-        )
-        return train, test
-    return _read_folder(path) if path.is_dir() else _read_npz(path)
-
-
-def _read_shipped(name: str) -> NDArray[Any]:
-    """Read an embedded file, which the process verifies the first time only."""
-    # The lock makes a second thread wait for the verdict rather than verify again.
-    with _verifying:
-        if name not in _verified:
-            array = _read_verified(name)
-            _verified.add(name)
-            return array
-    return read_idx(_SHIPPED_FOLDER / f"{name}.gz", who=_WHO)
-
-
-def _read_verified(name: str) -> NDArray[Any]:
-    """Read an embedded file and refuse it unless its contents are those that were published."""
-    path, digest = _SHIPPED_FOLDER / f"{name}.gz", hashlib.sha256()
-    cause: Exception | None = None
-    try:
-        array = read_idx(path, who=_WHO, observe=digest.update)
-        found = digest.hexdigest()
-    except (DataFileError, FileNotFoundError) as error:
-        found, cause = "a broken or missing file", error
-    if found != _SHIPPED_SHA256[name]:
-        raise DataFileError(
-            f"{_WHO}: expected the embedded file {str(path)!r} to have contents of SHA-256 "
-            f"{_SHIPPED_SHA256[name]}, got {found}. Reinstall sk_mnist_mlp."
-        ) from cause
-    return array
-
-
-def _read_folder(folder: Path) -> tuple[_Part, _Part]:
-    """Read the four IDX files of a folder."""
+    if path is not None and not path.is_dir():
+        return _read_npz(path)
 
     def read(name: str) -> tuple[NDArray[Any], str]:
-        path = _find(folder, name)
-        return read_idx(path, who=_WHO), repr(str(path))
+        file = None if path is None else _find(path, name)
+        return (read_idx(file, who=_WHO) if file else _read_shipped(name)), repr(str(file))
 
     train, test = (_as_part(*read(images), *read(labels)) for images, labels in _IDX_NAMES)
     return train, test
+
+
+def _read_shipped(name: str) -> NDArray[Any]:
+    """Read an embedded file; the first time, refuse it unless it is what was published."""
+    path = _SHIPPED_FOLDER / f"{name}.gz"
+    with _verifying:  # so that a second thread waits for the verdict rather than verify again
+        if name not in _verified:
+            digest = hashlib.sha256()
+            cause: Exception | None = None
+            try:
+                array = read_idx(path, who=_WHO, observe=digest.update)
+                found = digest.hexdigest()
+            except (DataFileError, FileNotFoundError) as error:
+                found, cause = "a broken or missing file", error
+            if found != _SHIPPED_SHA256[name]:
+                raise DataFileError(
+                    f"{_WHO}: expected the embedded file {str(path)!r} to have contents of SHA-256 "
+                    f"{_SHIPPED_SHA256[name]}, got {found}. Reinstall sk_mnist_mlp."
+                ) from cause
+            _verified.add(name)
+            return array
+    return read_idx(path, who=_WHO)
 
 
 def _find(folder: Path, name: str) -> Path:
@@ -321,29 +271,7 @@ def _read_npz(path: Path) -> tuple[_Part, _Part]:
 
 
 def _read_member(archive: zipfile.ZipFile, name: str, source: str) -> NDArray[Any]:
-    """Read one array of an archive; what must be unpickled is refused by its header alone."""
-    member = _find_member(archive, name, source)
-    with archive.open(member) as stream:
-        head = BytesIO(stream.read(_MAX_NPY_HEADER_BYTES))
-    is_long = npy_format.read_magic(head) == (2, 0)
-    read_header = npy_format.read_array_header_2_0 if is_long else npy_format.read_array_header_1_0
-    shape, is_fortran, dtype = read_header(head)
-    n_bytes = head.tell() + math.prod(shape) * dtype.itemsize
-    if dtype.kind not in "iu" or n_bytes != member.file_size:
-        raise DataFileError(
-            f"{_WHO}: expected {source} to be integers that fill its {member.file_size} bytes, got "
-            f"a header for {dtype} of shape {shape}. Give Keras's mnist.npz, or one like it."
-        )
-    # The size the archive declares may lie as well, so nothing is allocated on its word either.
-    with archive.open(member) as stream:
-        contents = read_at_most(stream, n_bytes)
-    array = np.frombuffer(contents, dtype, offset=head.tell())
-    array = array.reshape(shape, order="F" if is_fortran else "C")
-    return np.ascontiguousarray(array, dtype.newbyteorder("="))
-
-
-def _find_member(archive: zipfile.ZipFile, name: str, source: str) -> zipfile.ZipInfo:
-    """Return an archive's entry for an array, if it may be read at all."""
+    """Read one array of an archive, whose word is not taken for its size."""
     if name not in archive.namelist():
         raise DataFileError(
             f"{_WHO}: expected the array {source}, got an archive of "
@@ -356,14 +284,21 @@ def _find_member(archive: zipfile.ZipFile, name: str, source: str) -> zipfile.Zi
             f"{_WHO}: expected {source} to be stored or deflated, got compression method "
             f"{member.compress_type}. Write it again with numpy.savez_compressed."
         )
-    return member
+    with archive.open(member) as stream:
+        try:
+            return read_npy(stream, member.file_size)
+        except ValueError as error:
+            raise DataFileError(
+                f"{_WHO}: expected {source} to be an array of numbers, got {error}. "
+                "Give Keras's mnist.npz, or one like it."
+            ) from error
 
 
 def _as_part(
     images: NDArray[Any], images_source: str, labels: NDArray[Any], labels_source: str
 ) -> _Part:
     """Check that the arrays are images and their labels; a source says where an array was found."""
-    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != _IMAGE_SHAPE:
+    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
         raise DataFileError(
             f"{_WHO}: expected {images_source} to hold images, uint8 of shape (n, 28, 28), got "
             f"{images.dtype} of shape {images.shape}. Read arrays of any form with load_idx."

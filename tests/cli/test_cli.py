@@ -234,9 +234,10 @@ def test_output_is_checked_before_any_work(command, model_file, tmp_path, capsys
     assert main([*begin, "--output", folder]) == 2
     captured = capsys.readouterr()
     assert captured.err.splitlines() == [
-        f"sk-mnist-mlp {command}: expected --output in a folder that exists, got {missing!r}. "
-        f"Make it first: mkdir -p {str(tmp_path / 'none')!r}.",
-        f"sk-mnist-mlp {command}: expected --output to be a file, got the folder {folder!r}.",
+        f"sk-mnist-mlp {command}: --output: expected a folder to write into, got none. Make it "
+        f"first: {str(tmp_path / 'none')!r}.",
+        f"sk-mnist-mlp {command}: --output: expected a file's path, got a folder. Add a name to "
+        f"it: {folder!r}.",
     ]
     assert captured.out == ""
 
