@@ -4,8 +4,6 @@ It knows nothing of scikit-learn's estimators. TensorFlow, Keras and scikeras ar
 the functions that need them.
 """
 
-from sk_mnist_mlp._training.batches import is_same_array
-from sk_mnist_mlp._training.blas import single_blas_thread
 from sk_mnist_mlp._training.checkpoint import CheckpointFile, identity_of
 from sk_mnist_mlp._training.distortions import Distortion, distort, distortion_values
 from sk_mnist_mlp._training.engines import (
@@ -17,16 +15,18 @@ from sk_mnist_mlp._training.engines import (
 )
 from sk_mnist_mlp._training.loop import train_each
 from sk_mnist_mlp._training.memory import bytes_needed, check_memory
-from sk_mnist_mlp._training.observers import EpochObserver, Training
 from sk_mnist_mlp._training.optimizers import OPTIMIZERS, make_keras_optimizer, optimizer_spec
 from sk_mnist_mlp._training.plan import (
     EarlyStopping,
+    EpochObserver,
     Job,
+    Training,
     TrainingData,
     TrainingHooks,
     TrainingPlan,
 )
 from sk_mnist_mlp._training.result import FittedNetwork, History, Seeds, TrainingState
+from sk_mnist_mlp._training.runners import single_blas_thread
 from sk_mnist_mlp._training.schedules import SCHEDULES
 from sk_mnist_mlp._training.shuffling import stratified_holdout
 from sk_mnist_mlp._training.stack import structure_alone
@@ -56,7 +56,6 @@ __all__ = [
     "distort",
     "distortion_values",
     "identity_of",
-    "is_same_array",
     "make_keras_optimizer",
     "optimizer_spec",
     "pack_layers",
