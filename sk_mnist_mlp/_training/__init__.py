@@ -4,6 +4,7 @@ It knows nothing of scikit-learn's estimators. TensorFlow, Keras and scikeras ar
 the functions that need them.
 """
 
+from sk_mnist_mlp._training.blas import single_blas_thread
 from sk_mnist_mlp._training.checkpoint import CheckpointFile, identity_of
 from sk_mnist_mlp._training.distortions import Distortion, distort, distortion_values
 from sk_mnist_mlp._training.engines import (
@@ -15,7 +16,7 @@ from sk_mnist_mlp._training.engines import (
 )
 from sk_mnist_mlp._training.loop import train_each
 from sk_mnist_mlp._training.memory import bytes_needed, check_memory
-from sk_mnist_mlp._training.optimizers import OPTIMIZERS, make_keras_optimizer, optimizer_spec
+from sk_mnist_mlp._training.optimizers import OPTIMIZERS, optimizer_spec
 from sk_mnist_mlp._training.plan import (
     EarlyStopping,
     EpochObserver,
@@ -25,9 +26,9 @@ from sk_mnist_mlp._training.plan import (
     TrainingHooks,
     TrainingPlan,
 )
-from sk_mnist_mlp._training.result import FittedNetwork, History, Seeds, TrainingState
-from sk_mnist_mlp._training.runners import single_blas_thread
+from sk_mnist_mlp._training.result import FittedNetwork, Seeds, TrainingState
 from sk_mnist_mlp._training.schedules import SCHEDULES
+from sk_mnist_mlp._training.shared_context import SharedContext
 from sk_mnist_mlp._training.shuffling import stratified_holdout
 from sk_mnist_mlp._training.stack import structure_alone
 from sk_mnist_mlp._training.stored import pack_layers, pack_state, take_layers, unpack_state
@@ -42,9 +43,9 @@ __all__ = [
     "EarlyStopping",
     "EpochObserver",
     "FittedNetwork",
-    "History",
     "Job",
     "Seeds",
+    "SharedContext",
     "Training",
     "TrainingData",
     "TrainingHooks",
@@ -56,7 +57,6 @@ __all__ = [
     "distort",
     "distortion_values",
     "identity_of",
-    "make_keras_optimizer",
     "optimizer_spec",
     "pack_layers",
     "pack_state",

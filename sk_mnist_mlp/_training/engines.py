@@ -18,12 +18,9 @@ from sk_mnist_mlp._training.plan import Job
 from sk_mnist_mlp._training.result import FittedNetwork
 from sk_mnist_mlp._training.tensorflow_start import started_before_fork
 
-__all__ = ["ENGINES", "Trainer", "choose_engine", "train", "train_alone", "train_through"]
+__all__ = ["ENGINES", "choose_engine", "train", "train_alone", "train_through"]
 
 ENGINES = ("auto", "numpy", "xla", "keras")
-
-Trainer = Callable[[Job, str], FittedNetwork]
-"""What trains a job by the engine of this name."""
 
 # Measured on 2 cores with AVX-512, 2026-11-23: an MNIST epoch of the tutorial's network costs
 # 0.95 s in NumPy (one BLAS thread) and 0.41 s in XLA (0.62 s on one core), a compilation 1.2 s and
@@ -90,7 +87,7 @@ def _choose(job: Job, engine: str) -> str:
 
 
 @contextlib.contextmanager
-def train_through(trainer: Trainer) -> Iterator[None]:
+def train_through(trainer: Callable[[Job, str], FittedNetwork]) -> Iterator[None]:
     """Have every fit of this thread, while inside, trained by ``trainer``."""
     before = getattr(_thread, "trainer", None)
     _thread.trainer = trainer
@@ -102,8 +99,7 @@ def train_through(trainer: Trainer) -> Iterator[None]:
 
 def train(job: Job, engine: str) -> FittedNetwork:
     """Train a job by the engine of this name."""
-    trainer = getattr(_thread, "trainer", None) or train_alone
-    return trainer(job, engine)
+    return (getattr(_thread, "trainer", None) or train_alone)(job, engine)
 
 
 def train_alone(job: Job, engine: str) -> FittedNetwork:

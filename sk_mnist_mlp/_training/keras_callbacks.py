@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sk_mnist_mlp._network import as_arrays, as_layers, build_network
-from sk_mnist_mlp._training.optimizers import make_keras_optimizer
+from sk_mnist_mlp._storage import copy_optimizer
 from sk_mnist_mlp._training.plan import EpochObserver, Job, Training, TrainingPlan
 from sk_mnist_mlp._training.stack import same_layers
 from sk_mnist_mlp._training.tensorflow_start import start_tensorflow
@@ -61,24 +61,22 @@ def _acts(callback: Any, hook: str) -> bool:
     return code is None or code.co_code not in _EMPTY
 
 
-def _pass() -> None:
-    pass
-
-
-def _documented() -> None:
-    """Do nothing."""
-
-
-_EMPTY = {_pass.__code__.co_code, _documented.__code__.co_code}
+_EMPTY = {(lambda: None).__code__.co_code, EpochObserver.begin.__code__.co_code}
 """Code of functions whose body is ``pass`` or a docstring."""
 
 
 def compile_model(plan: TrainingPlan, model: Any) -> None:
-    """Compile a model to train by a plan."""
+    """Compile a model to train by a plan, with an optimizer of its own."""
     import keras
 
+    optimizer = plan.optimizer
+    if isinstance(optimizer, str):
+        optimizer = keras.optimizers.get(optimizer)
+        optimizer.learning_rate = plan.learning_rate
+    else:
+        optimizer = copy_optimizer(optimizer)
     model.compile(
-        optimizer=make_keras_optimizer(plan.optimizer, plan.learning_rate),
+        optimizer=optimizer,
         loss=keras.losses.CategoricalCrossentropy(
             label_smoothing=plan.label_smoothing,
             # Weights divided by their sum: rows of weight two count as two rows, exactly.
@@ -87,7 +85,7 @@ def compile_model(plan: TrainingPlan, model: Any) -> None:
         ),
         metrics=["accuracy"],
     )
-    model.optimizer.build(model.trainable_variables)
+    optimizer.build(model.trainable_variables)
 
 
 def has_schedule(optimizer: Any) -> bool:

@@ -16,16 +16,12 @@ from typing import Any
 import numpy as np
 
 from sk_mnist_mlp._training.batches import blocks
+from sk_mnist_mlp._training.blas import single_blas_thread
 from sk_mnist_mlp._training.epochs import Run, warn_of_interrupt
 from sk_mnist_mlp._training.keras_callbacks import KerasCallbacks
 from sk_mnist_mlp._training.plan import Job
 from sk_mnist_mlp._training.result import FittedNetwork
-from sk_mnist_mlp._training.runners import (
-    keep_freed_memory,
-    numpy_block,
-    single_blas_thread,
-    xla_block,
-)
+from sk_mnist_mlp._training.runners import keep_freed_memory, numpy_block, xla_block
 from sk_mnist_mlp._training.stack import begin_moments, join, split, structure_of, values_of
 from sk_mnist_mlp._training.step import StackArrays
 
@@ -112,7 +108,7 @@ def _run_epochs(runs: list[Run], engine: str) -> None:
     arrays: StackArrays | None = None
     # What overflows shows in the loss, of which the run warns once.
     quiet = np.errstate(divide="ignore", invalid="ignore", over="ignore")
-    with single_blas_thread() if engine == "numpy" else contextlib.nullcontext(), quiet:
+    with single_blas_thread if engine == "numpy" else contextlib.nullcontext(), quiet:
         while active := [run for run in runs if run.wants_more]:
             # A smaller stack is another program to compile, so in XLA some may idle in it.
             if engine == "numpy" or 2 * len(active) <= len(runs):

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sk_mnist_mlp._storage import copy_optimizer, undecayed
+from sk_mnist_mlp._storage import undecayed
 
-__all__ = ["OPTIMIZERS", "OptimizerSpec", "make_keras_optimizer", "optimizer_spec", "update"]
+__all__ = ["OPTIMIZERS", "OptimizerSpec", "optimizer_spec", "update"]
 
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
 """Names of optimizers that train without Keras, known without importing it."""
@@ -169,7 +169,7 @@ _RULES: dict[str, tuple[Callable[..., _Moved], int]] = {
 
 
 # ----------------------------------------------------------------------------------------------
-# From and to Keras
+# From Keras
 
 
 def optimizer_spec(optimizer: Any) -> OptimizerSpec:
@@ -202,14 +202,3 @@ def optimizer_spec(optimizer: Any) -> OptimizerSpec:
         excluded = any(re.search(word, variable) for word in undecayed(optimizer))
         values[f"{variable}_decay"] = 0.0 if excluded else float(config.get("weight_decay") or 0.0)
     return OptimizerSpec(kind, **values)
-
-
-def make_keras_optimizer(optimizer: Any, learning_rate: float) -> Any:
-    """Make a fresh Keras optimizer of what the user gave, which is never touched."""
-    if not isinstance(optimizer, str):
-        return copy_optimizer(optimizer)
-    import keras
-
-    made = keras.optimizers.get(optimizer)
-    made.learning_rate = learning_rate
-    return made

@@ -6,10 +6,9 @@ the programs of this process, so the next fit of a like-shaped network traces an
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from sk_mnist_mlp._network import NumpyNamespace, tensorflow_namespace
 from sk_mnist_mlp._training.step import Batch, StackArrays, Structure, Uses, Values, train_step
 from sk_mnist_mlp._training.tensorflow_start import start_tensorflow
 
-__all__ = ["keep_freed_memory", "n_traces", "numpy_block", "single_blas_thread", "xla_block"]
+__all__ = ["keep_freed_memory", "n_traces", "numpy_block", "xla_block"]
 
 RunBlock = Callable[[StackArrays, Batch, int, Values], tuple[StackArrays, Any, Any]]
 """Runs the first n steps of a block: the arrays after them, summed losses and correct rows."""
@@ -56,40 +55,6 @@ def keep_freed_memory() -> None:
     2026-11-23). Having seen one larger array come and go, it keeps them.
     """
     np.empty(1 << 24, np.uint8)
-
-
-_blas_lock = threading.Lock()
-_n_inside = 0
-_limit = contextlib.ExitStack()
-
-
-@functools.cache
-def _blas() -> Any:
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController().select(user_api="blas")
-
-
-@contextlib.contextmanager
-def single_blas_thread() -> Iterator[None]:
-    """Have BLAS use one thread while any thread is inside: the first sets that, the last lifts it.
-
-    Small matrix products gain little from a second thread, lose much where other processes want
-    the cores, and their last bits depend on how many threads share them: with one, a fit gives the
-    same bits on any machine of a kind, in any worker.
-    """
-    global _n_inside
-    with _blas_lock:
-        if _n_inside == 0:
-            _limit.enter_context(_blas().limit(limits=1))
-        _n_inside += 1
-    try:
-        yield
-    finally:
-        with _blas_lock:
-            _n_inside -= 1
-            if _n_inside == 0:
-                _limit.close()
 
 
 # ----------------------------------------------------------------------------------------------

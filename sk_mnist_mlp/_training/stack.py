@@ -11,7 +11,7 @@ import numpy as np
 from sk_mnist_mlp._network import Layers, as_arrays, as_layers, dropout_constants
 from sk_mnist_mlp._training.distortions import distortion_values
 from sk_mnist_mlp._training.epochs import Run
-from sk_mnist_mlp._training.plan import Job, TrainingPlan
+from sk_mnist_mlp._training.plan import Job
 from sk_mnist_mlp._training.step import StackArrays, Structure, Values
 
 __all__ = ["begin_moments", "join", "same_layers", "split", "structure_alone", "structure_of"]
@@ -22,18 +22,15 @@ __all__ += ["values_of"]
 # What a program depends on
 
 
-def structure_of(runs: Sequence[Run], engine: str) -> Structure:
-    """What the program for these networks depends on."""
-    return _structure(runs[0].plan, max(len(run.data.rows) for run in runs), engine, len(runs))
-
-
 def structure_alone(job: Job, engine: str) -> Structure:
     """What the program depends on where a job is trained alone."""
-    return _structure(job.plan, len(job.data.rows), engine, 1)
+    return structure_of([job], engine)
 
 
-def _structure(plan: TrainingPlan, n_rows: int, engine: str, n_networks: int) -> Structure:
-    batch_size = min(plan.batch_size, n_rows)
+def structure_of(members: Sequence[Job | Run], engine: str) -> Structure:
+    """What the program for these networks, trained together, depends on."""
+    plan = members[0].plan
+    batch_size = min(plan.batch_size, max(len(member.data.rows) for member in members))
     if engine == "xla" and batch_size < plan.batch_size:
         # Few rows in a large batch: round up, so that other row counts share the program.
         batch_size = min(plan.batch_size, 1 << (batch_size - 1).bit_length())
@@ -43,7 +40,7 @@ def _structure(plan: TrainingPlan, n_rows: int, engine: str, n_networks: int) ->
         plan.network.dtype,
         batch_size,
         plan.rule.kind,
-        n_networks,
+        len(members),
         plan.image_shape,
     )
 

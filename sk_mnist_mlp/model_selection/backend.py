@@ -142,7 +142,7 @@ class FusedBackend(ParallelBackendBase):
         if not self._is_nested:
             self._surroundings.enter_context(_filters_kept)
             if self._n_cores > 1:  # the tasks share the cores, as joblib's processes do
-                self._surroundings.enter_context(single_blas_thread())
+                self._surroundings.enter_context(single_blas_thread)
         return self._rendezvous.begin_call()
 
     @contextlib.contextmanager
