@@ -91,7 +91,7 @@ def make_plan(
     return TrainingPlan(
         network=network,
         optimizer=optimizer,
-        rule=optimizer_spec(optimizer, learning_rate),
+        rule=optimizer_spec(optimizer),
         learning_rate=learning_rate,
         schedule=schedule,
         label_smoothing=float(parameters["label_smoothing"]),

@@ -5,7 +5,6 @@ It may import NumPy only; TensorFlow and Keras where a function needs them.
 
 from sk_mnist_mlp._network.activations import ACTIVATIONS
 from sk_mnist_mlp._network.arrays import NumpyNamespace, row_blocks, tensorflow_namespace
-from sk_mnist_mlp._network.dropout import dropout_constants, dropout_scale
 from sk_mnist_mlp._network.keras_model import build_network
 from sk_mnist_mlp._network.monte_carlo import sample_probabilities
 from sk_mnist_mlp._network.prediction import (
@@ -15,7 +14,12 @@ from sk_mnist_mlp._network.prediction import (
     most_probable,
     softmax,
 )
-from sk_mnist_mlp._network.random_bits import random_words, step_keys, uniform
+from sk_mnist_mlp._network.random_bits import (
+    dropout_constants,
+    dropout_scale,
+    step_keys,
+    uniform,
+)
 from sk_mnist_mlp._network.spec import (
     Layer,
     Layers,
@@ -41,7 +45,6 @@ __all__ = [
     "initial_layers",
     "log_softmax",
     "most_probable",
-    "random_words",
     "row_blocks",
     "sample_probabilities",
     "softmax",

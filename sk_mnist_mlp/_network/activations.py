@@ -14,18 +14,12 @@ __all__ = ["ACTIVATIONS", "Activation"]
 
 
 class Activation(NamedTuple):
-    """An activation function and its derivative.
-
-    Attributes
-    ----------
-    value : callable
-        ``value(xp, z)``: the activation of the pre-activations ``z``.
-    slope : callable
-        ``slope(xp, z, a)``: the derivative at ``z``, where ``a`` is ``value(xp, z)``.
-    """
+    """An activation function and its derivative."""
 
     value: Callable[[Any, Any], Any]
+    """``value(xp, z)``: the activation of the pre-activations ``z``."""
     slope: Callable[[Any, Any, Any], Any]
+    """``slope(xp, z, a)``: the derivative at ``z``, where ``a`` is ``value(xp, z)``."""
 
 
 # Constants of self-normalizing networks (Klambauer et al. 2017, arXiv:1706.02515).
@@ -86,10 +80,7 @@ ACTIVATIONS: dict[str, Activation] = {
     ),
     "linear": Activation(lambda xp, z: z, lambda xp, z, a: xp.ones_like(z)),
     "mish": Activation(_mish, _mish_slope),
-    "relu": Activation(
-        lambda xp, z: xp.maximum(z, 0.0),
-        lambda xp, z, a: xp.cast(z > 0, z.dtype),
-    ),
+    "relu": Activation(lambda xp, z: xp.maximum(z, 0.0), lambda xp, z, a: xp.cast(z > 0, z.dtype)),
     "relu6": Activation(
         lambda xp, z: xp.minimum(xp.maximum(z, 0.0), 6.0),
         lambda xp, z, a: xp.cast(z > 0, z.dtype) * xp.cast(z < 6.0, z.dtype),

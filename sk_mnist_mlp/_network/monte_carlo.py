@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from sk_mnist_mlp._network.activations import ACTIVATIONS
 from sk_mnist_mlp._network.arrays import NumpyNamespace as xp
 from sk_mnist_mlp._network.arrays import row_blocks
-from sk_mnist_mlp._network.dropout import dropout_constants, dropout_scale
 from sk_mnist_mlp._network.prediction import softmax
-from sk_mnist_mlp._network.random_bits import step_keys
+from sk_mnist_mlp._network.random_bits import dropout_constants, dropout_scale, step_keys
 from sk_mnist_mlp._network.spec import Layer, Layers, NetworkSpec
 
 __all__ = ["sample_probabilities"]
@@ -23,37 +22,15 @@ def sample_probabilities(
 ) -> NDArray[np.float64]:
     """Draw probabilities from a network whose hidden units drop out as in training.
 
+    The answer has shape (n_samples, n_rows, n_classes) and is NaN where the network overflows.
     The first layer comes before any dropout, so its product is computed once for all samples.
-    Memory beside the answer is that of a block of rows.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_features)
-        Any real dtype.
-    network : NetworkSpec
-        Its activation and its rate of dropout are used.
-    layers : tuple of Layer
-        Its weights.
-    n_samples : int
-        Draws for each row.
-    seed : int
-        Decides the draws.
-
-    Returns
-    -------
-    probabilities : ndarray of shape (n_samples, n_rows, n_classes)
-        Each ``[s, i]`` sums to one, or is NaN where the network overflows.
-
-    References
-    ----------
-    Gal and Ghahramani (2016), Dropout as a Bayesian approximation: representing model uncertainty
-    in deep learning, ICML.
+    Memory beside the answer is that of a block of rows. See Gal and Ghahramani (2016), Dropout as
+    a Bayesian approximation: representing model uncertainty in deep learning, ICML.
     """
     # Double precision, for the reason that forward gives.
     first_layer, *middle, last = (Layer(*(a.astype(np.float64) for a in one)) for one in layers)
     value = ACTIVATIONS[network.activation].value
     threshold, scale = dropout_constants([network.dropout], np.float64)
-    n_hidden = len(network.hidden_units)
 
     def dropped(hidden: NDArray[Any], key: NDArray[np.uint32]) -> NDArray[Any]:
         shape = len(hidden), hidden.shape[1]
@@ -65,11 +42,11 @@ def sample_probabilities(
         for number, rows in enumerate(blocks):
             block = np.asarray(X[rows], np.float64)
             first = value(xp, block @ first_layer.kernel + first_layer.bias)
-            keys = step_keys(seed, number * n_samples, n_samples, n_hidden)
-            for sample in range(n_samples):
-                hidden = dropped(first, keys[sample, 0])
-                for depth, layer in enumerate(middle, start=1):
-                    hidden = value(xp, hidden @ layer.kernel + layer.bias)
-                    hidden = dropped(hidden, keys[sample, depth])
-                answers[sample, rows] = softmax(hidden @ last.kernel + last.bias)
+            first_step = number * n_samples
+            all_keys = step_keys(seed, first_step, n_samples, len(network.hidden_units))
+            for answer, keys in zip(answers, all_keys, strict=True):
+                hidden = dropped(first, keys[0])
+                for layer, key in zip(middle, keys[1:], strict=True):
+                    hidden = dropped(value(xp, hidden @ layer.kernel + layer.bias), key)
+                answer[rows] = softmax(hidden @ last.kernel + last.bias)
     return answers

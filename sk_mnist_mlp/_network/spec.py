@@ -14,18 +14,10 @@ __all__ = ["Layer", "Layers", "NetworkSpec", "as_arrays", "as_layers", "initial_
 
 
 class Layer(NamedTuple):
-    """The weights of a dense layer, or anything that has one array for each of them.
+    """The weights of a dense layer, or anything that has one array for each of them."""
 
-    Attributes
-    ----------
-    kernel : ndarray of shape (n_in, n_out)
-        Weights of the inputs.
-    bias : ndarray of shape (n_out,)
-        Added to their sum.
-    """
-
-    kernel: Any
-    bias: Any
+    kernel: Any  # of shape (n_in, n_out)
+    bias: Any  # of shape (n_out,)
 
 
 Layers = tuple[Layer, ...]
@@ -46,23 +38,6 @@ def as_arrays(layers: Iterable[Layer]) -> list[Any]:
 class NetworkSpec:
     """A multilayer perceptron with softmax output, as a value.
 
-    Attributes
-    ----------
-    n_features : int
-        Width of the input.
-    hidden_units : tuple of int
-        Width of each hidden layer.
-    n_classes : int
-        Width of the output, 2 or more.
-    activation : str
-        A name in :data:`sk_mnist_mlp._network.activations.ACTIVATIONS`.
-    dropout : float
-        Fraction of each hidden layer's units dropped in training, in [0, 1).
-    l2 : float
-        Weight of the sum of squared kernel entries in the loss.
-    dtype : str
-        ``"float32"`` or ``"float64"``.
-
     Examples
     --------
     >>> NetworkSpec(784, (256, 256), 10).n_parameters
@@ -72,9 +47,9 @@ class NetworkSpec:
     n_features: int
     hidden_units: tuple[int, ...]
     n_classes: int
-    activation: str = "relu"
-    dropout: float = 0.0
-    l2: float = 0.0
+    activation: str = "relu"  # a name in ACTIVATIONS
+    dropout: float = 0.0  # fraction of each hidden layer's units dropped in training, in [0, 1)
+    l2: float = 0.0  # weight of the sum of squared kernel entries in the loss
     dtype: str = "float32"
 
     @property
@@ -85,24 +60,19 @@ class NetworkSpec:
     @property
     def layer_shapes(self) -> tuple[tuple[tuple[int, int], tuple[int]], ...]:
         """Shapes of each layer's kernel and bias."""
-        pairs = itertools.pairwise(self.layer_widths)
-        return tuple(((n_in, n_out), (n_out,)) for n_in, n_out in pairs)
+        return tuple((pair, pair[1:]) for pair in itertools.pairwise(self.layer_widths))
 
     @property
     def n_parameters(self) -> int:
-        """Number of trained weights, biases included."""
+        """Number of weights, biases included."""
         return sum((n_in + 1) * n_out for n_in, n_out in itertools.pairwise(self.layer_widths))
 
 
 def initial_layers(spec: NetworkSpec, seed: int) -> Layers:
     """Draw kernels from Glorot's uniform distribution, biases zero, as Keras's ``Dense`` does.
 
-    Drawn by NumPy, so that every engine starts from the same weights.
-
-    References
-    ----------
-    Glorot and Bengio (2010), Understanding the difficulty of training deep feedforward neural
-    networks, AISTATS.
+    Drawn by NumPy, so that every engine starts from the same weights. See Glorot and Bengio (2010),
+    Understanding the difficulty of training deep feedforward neural networks, AISTATS.
     """
     rng = np.random.default_rng(seed)
 

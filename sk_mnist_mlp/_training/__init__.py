@@ -4,7 +4,6 @@ It knows nothing of scikit-learn's estimators. TensorFlow, Keras and scikeras ar
 the functions that need them.
 """
 
-from sk_mnist_mlp._training.batches import is_same_array
 from sk_mnist_mlp._training.blas import single_blas_thread
 from sk_mnist_mlp._training.checkpoint import CheckpointFile
 from sk_mnist_mlp._training.distortions import Distortion, distort, distortion_values
@@ -18,16 +17,17 @@ from sk_mnist_mlp._training.engines import (
 from sk_mnist_mlp._training.identity import fit_identity, identity_of, name_of
 from sk_mnist_mlp._training.loop import train_each
 from sk_mnist_mlp._training.memory import bytes_needed, check_memory
-from sk_mnist_mlp._training.observers import EpochObserver, Training
-from sk_mnist_mlp._training.optimizers import OPTIMIZERS, make_keras_optimizer, optimizer_spec
+from sk_mnist_mlp._training.optimizers import OPTIMIZERS, optimizer_spec
 from sk_mnist_mlp._training.plan import (
     EarlyStopping,
+    EpochObserver,
     Job,
+    Training,
     TrainingData,
     TrainingHooks,
     TrainingPlan,
 )
-from sk_mnist_mlp._training.result import FittedNetwork, History, Seeds, TrainingState
+from sk_mnist_mlp._training.result import FittedNetwork, Seeds, TrainingState
 from sk_mnist_mlp._training.schedules import SCHEDULES
 from sk_mnist_mlp._training.shared_context import SharedContext
 from sk_mnist_mlp._training.shuffling import stratified_holdout
@@ -44,7 +44,6 @@ __all__ = [
     "EarlyStopping",
     "EpochObserver",
     "FittedNetwork",
-    "History",
     "Job",
     "Seeds",
     "SharedContext",
@@ -60,8 +59,6 @@ __all__ = [
     "distortion_values",
     "fit_identity",
     "identity_of",
-    "is_same_array",
-    "make_keras_optimizer",
     "name_of",
     "optimizer_spec",
     "pack_layers",

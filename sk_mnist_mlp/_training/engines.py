@@ -18,12 +18,9 @@ from sk_mnist_mlp._training.plan import Job
 from sk_mnist_mlp._training.result import FittedNetwork
 from sk_mnist_mlp._training.tensorflow_start import started_before_fork
 
-__all__ = ["ENGINES", "Trainer", "choose_engine", "train", "train_alone", "train_through"]
+__all__ = ["ENGINES", "choose_engine", "train", "train_alone", "train_through"]
 
 ENGINES = ("auto", "numpy", "xla", "keras")
-
-Trainer = Callable[[Job, str], FittedNetwork]
-"""What trains a job by the engine of this name."""
 
 # Measured on 2 cores with AVX-512, 2026-11-23: an MNIST epoch of the tutorial's network costs
 # 0.95 s in NumPy (one BLAS thread) and 0.41 s in XLA (0.62 s on one core), a compilation 1.2 s and
@@ -37,14 +34,7 @@ _thread = threading.local()
 
 
 def choose_engine(job: Job, engine: str) -> str:
-    """Name the engine that trains a job.
-
-    Parameters
-    ----------
-    job : Job
-        What to train.
-    engine : {"auto", "numpy", "xla", "keras"}
-        What the user asked for.
+    """Name the engine that trains a job, where the user asked for ``engine``.
 
     Raises
     ------
@@ -71,33 +61,33 @@ def choose_engine(job: Job, engine: str) -> str:
 def _choose(job: Job, engine: str) -> str:
     if engine == "keras":
         return engine
-    plan, who = job.plan, job.hooks.who
-    callback = batch_callback(job.hooks.callbacks) if job.hooks.callbacks else None
-    if plan.rule is None or callback is not None:
+    plan, who, got = job.plan, job.hooks.who, None
+    if not plan.rule.is_ours:
+        got = f"optimizer={plan.optimizer!r}"
+    elif job.hooks.callbacks and (callback := batch_callback(job.hooks.callbacks)):
+        got = f"{callback}, a callback that acts on batches"
+    if got is None:
         if engine != "auto":
-            got = f"{callback}, a callback that acts on batches"
-            if plan.rule is None:
-                got = f"optimizer={plan.optimizer!r}"
-            raise ValueError(
-                f"{who}: expected what engine={engine!r} can train, got {got}. "
-                "Use engine='auto' or engine='keras'."
-            )
-        if plan.rule is not None:
-            warnings.warn(
-                f"{who}: expected callbacks that act once per epoch, got {callback}, which acts "
-                "on batches; Keras's own loop trains, which takes two to three times as long. Set "
-                "engine='keras' to say that this is meant.",
-                stacklevel=5,
-            )
-        return "keras"
+            return engine
+        flops = 6.0 * plan.network.n_parameters * len(job.data.rows) * plan.planned_epochs
+        return "numpy" if flops < _XLA_FLOPS or started_before_fork() else "xla"
     if engine != "auto":
-        return engine
-    flops = 6.0 * plan.network.n_parameters * len(job.data.rows) * plan.planned_epochs
-    return "numpy" if flops < _XLA_FLOPS or started_before_fork() else "xla"
+        raise ValueError(
+            f"{who}: expected what engine={engine!r} can train, got {got}. "
+            "Use engine='auto' or engine='keras'."
+        )
+    if plan.rule.is_ours:
+        warnings.warn(
+            f"{who}: expected callbacks that act once per epoch, got {callback}, which acts "
+            "on batches; Keras's own loop trains, which takes two to three times as long. Set "
+            "engine='keras' to say that this is meant.",
+            stacklevel=5,
+        )
+    return "keras"
 
 
 @contextlib.contextmanager
-def train_through(trainer: Trainer) -> Iterator[None]:
+def train_through(trainer: Callable[[Job, str], FittedNetwork]) -> Iterator[None]:
     """Have every fit of this thread, while inside, trained by ``trainer``."""
     before = getattr(_thread, "trainer", None)
     _thread.trainer = trainer
@@ -109,8 +99,7 @@ def train_through(trainer: Trainer) -> Iterator[None]:
 
 def train(job: Job, engine: str) -> FittedNetwork:
     """Train a job by the engine of this name."""
-    trainer = getattr(_thread, "trainer", None) or train_alone
-    return trainer(job, engine)
+    return (getattr(_thread, "trainer", None) or train_alone)(job, engine)
 
 
 def train_alone(job: Job, engine: str) -> FittedNetwork:

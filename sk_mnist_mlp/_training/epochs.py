@@ -2,7 +2,8 @@
 
 An engine moves the weights of a :class:`Run`; the run keeps the history, measures the held-out
 rows and tells the observers, in this order: the progress display, the check for a loss that is not
-finite, whoever the estimator sends, early stopping, Keras's callbacks. Then the checkpoint is kept.
+finite, those that the estimator sends, early stopping, Keras's callbacks. Then the checkpoint is
+kept.
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from sk_mnist_mlp._network import Layers, forward, initial_layers, log_softmax
-from sk_mnist_mlp._training.observers import EpochObserver, Training
-from sk_mnist_mlp._training.plan import EarlyStopping, Job
+from sk_mnist_mlp._training.plan import EarlyStopping, EpochObserver, Job, Training
 from sk_mnist_mlp._training.progress import ProgressDisplay
 from sk_mnist_mlp._training.result import (
     Checkpoint,
@@ -27,73 +27,47 @@ from sk_mnist_mlp._training.result import (
     TrainingState,
     join_histories,
 )
+from sk_mnist_mlp._training.schedules import relative_rates
 
-__all__ = ["Run", "fitted_before", "warn_of_interrupt"]
+__all__ = ["Run", "warn_of_interrupt"]
 
 _Value = TypeVar("_Value")
 
 
 class Run:
-    """One network in training.
-
-    Parameters
-    ----------
-    job : Job
-        What was asked for.
-    engine : str
-        What trains it.
-
-    Attributes
-    ----------
-    plan, data, hooks
-        Of the job.
-    layers : tuple of Layer
-        Weights now.
-    validated : tuple of Layer
-        The weights that the held-out rows were measured with.
-    start, state : TrainingState
-        The rest of where it stood when this call began, and where it stands.
-    history : dict of str to list of float
-        One value per epoch of this call.
-    logs : dict of str to float
-        The last epoch's values.
-    learning_rate : float
-        The optimizer's, or what callbacks have made of it; a schedule multiplies it.
-    stopped : bool
-        Whether early stopping, an observer or a callback wants no further epoch.
-    interrupted : bool
-        Whether Ctrl-C has ended it.
-    failure : BaseException or None
-        What an observer or callback raised, which has ended it.
-    on_failure : callable of BaseException
-        Told of that at once.
-    """
+    """One network in training."""
 
     def __init__(self, job: Job, engine: str) -> None:
-        self.plan, self.data, self.hooks = job
+        plan, self.data, hooks = job
+        self.plan, self.hooks = plan, hooks
         self.engine = engine
-        self.history: History = {}
-        self.logs: dict[str, float] = {}
-        self.learning_rate = self.plan.learning_rate
-        self.stopped = self.interrupted = False
-        self.failure: BaseException | None = None
-        self.on_failure: Callable[[BaseException], None] = lambda error: None
-        start = self.plan.start
-        self.start = TrainingState(seeds=self.plan.seeds) if start is None else start.state
-        if start is None:
-            self.layers = initial_layers(self.plan.network, self.plan.seeds.weights)
+        self.history: History = {}  # of this call
+        self.logs: dict[str, float] = {}  # the last epoch's values
+        self.learning_rate = plan.learning_rate  # or what callbacks have made of it
+        self.stopped = False  # no further epoch is wanted
+        self.interrupted = False  # by Ctrl-C
+        self.failure: BaseException | None = None  # what the user's code raised
+        self.on_failure: Callable[[BaseException], Any] = lambda error: None  # told of it at once
+        self.layers: Layers  # the weights now
+        self.validated: Layers = ()  # that the held-out rows were measured with
+        if plan.start is None:
+            self.start = TrainingState(seeds=plan.seeds)  # where it stood when this call began
+            self.layers = initial_layers(plan.network, plan.seeds.weights)
         else:
-            self.layers = start.layers
+            self.start, self.layers = plan.start.state, plan.start.layers
         self.state = self.start
-        self.validated: Layers = ()
-        self._early = BestEpoch(self.plan.early_stopping)
-        if self.hooks.resume is not None:
-            self._resume(self.hooks.resume)
-        self._display = ProgressDisplay(self.hooks.verbose, self.plan.epochs)
+        self.finished = False  # by an earlier call, of which all is kept
+        self._early = BestEpoch(plan.early_stopping)
+        if hooks.resume is not None:
+            self._resume(hooks.resume)
+        # Factors of the learning rate, for each step of this call.
+        n_steps = plan.epochs * self.n_steps
+        self.rates = relative_rates(plan.schedule, plan.learning_rate, self.start.step, n_steps)
+        self._display = ProgressDisplay(hooks.verbose, plan.epochs)
         self.observers: list[EpochObserver] = [
             self._display,
             DivergenceCheck(),
-            *self.hooks.observers,
+            *hooks.observers,
             self._early,
         ]
 
@@ -101,6 +75,7 @@ class Run:
         self.layers, self.state = checkpoint.layers, checkpoint.state
         self.history = {name: list(column) for name, column in checkpoint.history.items()}
         self.learning_rate, self.stopped = checkpoint.learning_rate, checkpoint.stopped
+        self.finished = checkpoint.finished
         self._early.resume(checkpoint)
 
     # ------------------------------------------------------------------------------------------
@@ -115,6 +90,11 @@ class Run:
     def n_epochs(self) -> int:
         """Whole epochs of this call."""
         return len(self.history.get("loss", ()))
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of an epoch."""
+        return self.plan.n_steps(len(self.data.rows))
 
     @property
     def wants_more(self) -> bool:
@@ -150,29 +130,24 @@ class Run:
 
     def begin(self) -> None:
         """Begin the training."""
-        for observer in self.observers:
-            observer.begin(self)
+        self._tell("begin")
 
     def begin_epoch(self) -> None:
         """Begin an epoch."""
-        for observer in self.observers:
-            observer.begin_epoch(self)
+        self._tell("begin_epoch")
 
     def end_epoch(self, loss: float, accuracy: float) -> dict[str, float]:
         """End an epoch with these means over its rows; returns its logs."""
         self.logs = {"loss": float(loss), "accuracy": float(accuracy)}
         if len(self.data.validation_rows):
-            for observer in self.observers:
-                observer.begin_validation(self)
+            self._tell("begin_validation")
             self.validated = self.layers
             self.logs |= self._measure(self.validated)
-            for observer in self.observers:
-                observer.end_validation(self)
+            self._tell("end_validation")
         for name, value in self.logs.items():
             self.history.setdefault(name, []).append(value)
         self.state = replace(self.state, epoch=self.state.epoch + 1)
-        for observer in self.observers:
-            observer.end_epoch(self)
+        self._tell("end_epoch")
         return self.logs
 
     def keep(self, *, finished: bool = False) -> None:
@@ -198,8 +173,7 @@ class Run:
         The last checkpoint is kept after everything that changes the weights.
         """
         if not self.interrupted:
-            for observer in self.observers:
-                observer.end(self)
+            self._tell("end")
         self.layers = self._early.layers or self.layers
         if not self.interrupted:
             self.keep(finished=True)
@@ -208,26 +182,23 @@ class Run:
         """End the progress display, whatever happened."""
         self._display.close()
 
+    def _tell(self, hook: str) -> None:
+        for observer in self.observers:
+            getattr(observer, hook)(self)
+
     def _measure(self, layers: Layers) -> dict[str, float]:
         """Loss and accuracy on the held-out rows, under the names that Keras gives them."""
-        held_out = self.data.validation_rows
+        held_out, weights = self.data.validation_rows, self.data.sample_weight
         labels = self.data.labels[held_out]
         with np.errstate(all="ignore"):  # weights that diverged show in the loss
             logits = forward(self.data.X[held_out], layers, self.plan.network.activation)
             loss = -log_softmax(logits)[np.arange(len(labels)), labels]
         hits = (logits.argmax(axis=1) == labels).astype(float)
-        sample_weight = self.data.sample_weight
-        share = None if sample_weight is None else sample_weight[held_out]
+        share = None if weights is None else weights[held_out]
         return {
             "val_loss": float(np.average(loss, weights=share)),
             "val_accuracy": float(np.average(hits, weights=share)),
         }
-
-
-def fitted_before(job: Job, engine: str) -> FittedNetwork | None:
-    """What came out of a training that a checkpoint says is finished; None if there is none."""
-    resume = job.hooks.resume
-    return Run(job, engine).fitted() if resume is not None and resume.finished else None
 
 
 class BestEpoch(EpochObserver):

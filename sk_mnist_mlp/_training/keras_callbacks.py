@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from sk_mnist_mlp._network import as_arrays, as_layers, build_network
-from sk_mnist_mlp._training.observers import EpochObserver, Training
-from sk_mnist_mlp._training.optimizers import make_keras_optimizer
-from sk_mnist_mlp._training.plan import Job
+from sk_mnist_mlp._storage import copy_optimizer
+from sk_mnist_mlp._training.plan import EpochObserver, Job, Training, TrainingPlan
 from sk_mnist_mlp._training.stack import same_layers
 from sk_mnist_mlp._training.tensorflow_start import start_tensorflow
 
-__all__ = ["KerasCallbacks", "batch_callback", "compile_model"]
+__all__ = ["KerasCallbacks", "batch_callback", "compile_model", "has_schedule", "held_out_logs"]
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
 
@@ -62,25 +61,22 @@ def _acts(callback: Any, hook: str) -> bool:
     return code is None or code.co_code not in _EMPTY
 
 
-def _pass() -> None:
-    pass
-
-
-def _documented() -> None:
-    """Do nothing."""
-
-
-_EMPTY = {_pass.__code__.co_code, _documented.__code__.co_code}
+_EMPTY = {(lambda: None).__code__.co_code, EpochObserver.begin.__code__.co_code}
 """Code of functions whose body is ``pass`` or a docstring."""
 
 
-def compile_model(job: Job, model: Any) -> None:
-    """Compile a model to train by a plan."""
+def compile_model(plan: TrainingPlan, model: Any) -> None:
+    """Compile a model to train by a plan, with an optimizer of its own."""
     import keras
 
-    plan = job.plan
+    optimizer = plan.optimizer
+    if isinstance(optimizer, str):
+        optimizer = keras.optimizers.get(optimizer)
+        optimizer.learning_rate = plan.learning_rate
+    else:
+        optimizer = copy_optimizer(optimizer)
     model.compile(
-        optimizer=make_keras_optimizer(plan.optimizer, plan.learning_rate),
+        optimizer=optimizer,
         loss=keras.losses.CategoricalCrossentropy(
             label_smoothing=plan.label_smoothing,
             # Weights divided by their sum: rows of weight two count as two rows, exactly.
@@ -89,93 +85,86 @@ def compile_model(job: Job, model: Any) -> None:
         ),
         metrics=["accuracy"],
     )
-    model.optimizer.build(model.trainable_variables)
+    optimizer.build(model.trainable_variables)
 
 
-def _has_schedule(optimizer: Any) -> bool:
+def has_schedule(optimizer: Any) -> bool:
+    """Whether a Keras optimizer follows a schedule of its own, so that no rate can be set."""
     return isinstance(optimizer.get_config().get("learning_rate"), dict)
 
 
-class KerasCallbacks(EpochObserver):
-    """Run a job's callbacks between the epochs of our own engines.
+def held_out_logs(run: Training) -> dict[str, float]:
+    """What Keras tells of the held-out rows."""
+    return {name: value for name, value in run.logs.items() if name.startswith("val_")}
 
-    Parameters
-    ----------
-    job : Job
-        Its callbacks are run, in order.
-    """
+
+class KerasCallbacks(EpochObserver):
+    """Run a job's callbacks, in order, between the epochs of our own engines."""
 
     def __init__(self, job: Job) -> None:
         start_tensorflow()
         import keras
 
-        self._job = job
-        self._model = build_network(job.plan.network, seed=job.plan.seeds.dropout)
-        compile_model(job, self._model)
-        self._build_metrics(job)
-        self._model.stop_training = False
+        self._plan = plan = job.plan
+        self._model = model = build_network(plan.network, seed=plan.seeds.dropout)
+        compile_model(plan, model)
+        # Keras builds metrics with the first batch; callbacks look for them by name.
+        widths, dtype = plan.network.layer_widths, plan.network.dtype
+        x, y = (keras.ops.zeros((1, width), dtype) for width in (widths[0], widths[-1]))
+        model.compute_metrics(x, y, y)
+        model.reset_metrics()
+        model.stop_training = False
         self._callbacks = keras.callbacks.CallbackList(
             list(job.hooks.callbacks),
             add_history=True,
             add_progbar=False,
-            model=self._model,
+            model=model,
             verbose=job.hooks.verbose,
-            epochs=job.plan.epochs,
-            steps=job.plan.n_steps(len(job.data.rows)),
+            epochs=plan.epochs,
+            steps=plan.n_steps(len(job.data.rows)),
         )
         self._warned: set[str] = set()
 
-    def _build_metrics(self, job: Job) -> None:
-        """Let the model know its metrics by name, which Keras builds with the first batch."""
-        import keras
-
-        widths = job.plan.network.layer_widths
-        dtype = job.plan.network.dtype
-        zeros = [keras.ops.zeros((1, width), dtype) for width in (widths[0], widths[-1])]
-        self._model.compute_metrics(zeros[0], zeros[1], zeros[1])
-        self._model.reset_metrics()
-
     def begin(self, run: Training) -> None:
         """Training begins."""
-        self._hear(run, self._callbacks.on_train_begin)
+        self._hear(run, "on_train_begin")
 
     def begin_epoch(self, run: Training) -> None:
         """An epoch begins."""
-        self._hear(run, lambda: self._callbacks.on_epoch_begin(run.n_epochs))
+        self._hear(run, "on_epoch_begin", run.n_epochs)
 
     def begin_validation(self, run: Training) -> None:
         """The held-out rows are about to be measured."""
-        self._hear(run, self._callbacks.on_test_begin)
+        self._hear(run, "on_test_begin")
 
     def end_validation(self, run: Training) -> None:
         """The held-out rows were measured."""
-        logs = {name: value for name, value in run.logs.items() if name.startswith("val_")}
-        self._hear(run, lambda: self._callbacks.on_test_end(logs))
+        self._hear(run, "on_test_end", held_out_logs(run))
 
     def end_epoch(self, run: Training) -> None:
         """An epoch has ended."""
-        self._hear(run, lambda: self._callbacks.on_epoch_end(run.n_epochs - 1, dict(run.logs)))
+        self._hear(run, "on_epoch_end", run.n_epochs - 1, dict(run.logs))
         # Whenever it was set: an epoch that has begun is ended, as callbacks count on it.
         run.stopped |= bool(self._model.stop_training)
 
     def end(self, run: Training) -> None:
         """Training has ended."""
-        self._hear(run, lambda: self._callbacks.on_train_end(dict(run.logs)))
+        self._hear(run, "on_train_end", dict(run.logs))
 
-    def _hear(self, run: Training, hook: Callable[[], None]) -> None:
+    def _hear(self, run: Training, hook: str, *arguments: Any) -> None:
         """Show the callbacks where the training stands, and carry back what they change."""
         model, optimizer = self._model, self._model.optimizer
         model.set_weights(as_arrays(run.layers))
         optimizer.iterations.assign(run.state.updates)
         optimizer.learning_rate = run.learning_rate
         shown_rate, settings = float(optimizer.learning_rate), self._read_settings()
-        hook()
+        getattr(self._callbacks, hook)(*arguments)
         seen = as_layers(model.get_weights())
         if not same_layers(run.layers, seen):
             run.layers = seen
         self._warn_of_changes(run, settings)
-        if _has_schedule(model.optimizer):
-            compile_model(self._job, model)  # Keras would let nobody set a rate again
+        if has_schedule(model.optimizer):
+            compile_model(self._plan, model)  # Keras would let nobody set a rate again
         elif model.optimizer is optimizer and float(optimizer.learning_rate) != shown_rate:
             run.learning_rate = float(optimizer.learning_rate)
 
@@ -188,14 +177,12 @@ class KerasCallbacks(EpochObserver):
             if name not in ("learning_rate", "name")
         }
         settings |= {"optimizer": id(optimizer), "loss": id(model.loss)}
-        if _has_schedule(optimizer):
+        if has_schedule(optimizer):
             settings["optimizer.learning_rate to a schedule"] = True
         settings["optimizer.iterations"] = int(optimizer.iterations)
         for layer in model.layers:
-            settings[f"{layer.name}.trainable"] = layer.trainable
-            for name in ("rate", "activation", "kernel_regularizer"):
-                if hasattr(layer, name):
-                    settings[f"{layer.name}.{name}"] = getattr(layer, name)
+            for name in ("trainable", "rate", "activation", "kernel_regularizer"):
+                settings[f"{layer.name}.{name}"] = getattr(layer, name, None)
         return settings
 
     def _warn_of_changes(self, run: Training, before: dict[str, Any]) -> None:

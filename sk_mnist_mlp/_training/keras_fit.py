@@ -17,12 +17,10 @@ from numpy.typing import NDArray
 from sk_mnist_mlp._network import NumpyNamespace as xp
 from sk_mnist_mlp._network import as_layers, build_network, step_keys
 from sk_mnist_mlp._training.distortions import distort, distortion_values
-from sk_mnist_mlp._training.epochs import Run, fitted_before, warn_of_interrupt
-from sk_mnist_mlp._training.keras_callbacks import compile_model
-from sk_mnist_mlp._training.observers import EpochObserver, Training
-from sk_mnist_mlp._training.plan import Job
+from sk_mnist_mlp._training.epochs import Run, warn_of_interrupt
+from sk_mnist_mlp._training.keras_callbacks import compile_model, has_schedule, held_out_logs
+from sk_mnist_mlp._training.plan import EpochObserver, Job, Training
 from sk_mnist_mlp._training.result import FittedNetwork
-from sk_mnist_mlp._training.schedules import relative_rates
 from sk_mnist_mlp._training.shuffling import row_order
 from sk_mnist_mlp._training.tensorflow_start import start_tensorflow
 
@@ -31,27 +29,21 @@ __all__ = ["train_with_keras"]
 
 def train_with_keras(job: Job) -> FittedNetwork:
     """Train one network by ``keras.Model.fit``."""
-    finished = fitted_before(job, "keras")
-    if finished is not None:
-        return finished
+    run = Run(job, "keras")
+    if run.finished:
+        return run.fitted()
     start_tensorflow()
     from scikeras.wrappers import KerasClassifier
 
-    run = Run(job, "keras")
     rows = _ordered_rows(run)
-    model = _make_model(job, run, rows)
+    model = _make_model(run, rows)
     run.observers.append(_TestHooks(job, model))
+    first, last = _make_callbacks(run, model, rows)
     wrapper = KerasClassifier(
         model=model,
         loss="categorical_crossentropy",
         epochs=job.plan.epochs,
-        callbacks=[
-            _epoch_starter(run, rows),
-            _first(run),
-            *job.hooks.callbacks,
-            *_rate_setter(run),
-            _last(run),
-        ],
+        callbacks=[first, *job.hooks.callbacks, last],
         verbose=0,
     )
     # What scikeras sees of the data are row numbers, so that it copies nothing, and one-hot
@@ -61,7 +53,7 @@ def train_with_keras(job: Job) -> FittedNetwork:
         wrapper.fit(job.data.rows[:, None], hot)
     except KeyboardInterrupt:
         run.interrupted = True
-        warn_of_interrupt(job.hooks.who)
+        warn_of_interrupt(run.who)
     finally:
         run.close()
     _look(run, model)
@@ -88,7 +80,7 @@ def _ordered_rows(run: Run) -> Any:
     """The batches of an epoch as a Keras dataset in our order: Keras's own is global state's."""
     import keras
 
-    plan, data = run.plan, run.data
+    plan, data, dtype = run.plan, run.data, run.plan.network.dtype
 
     class OrderedRows(keras.utils.PyDataset):
         def __init__(self) -> None:
@@ -98,17 +90,17 @@ def _ordered_rows(run: Run) -> Any:
         def visit(self, epoch: int) -> None:
             """Turn to an epoch of this call."""
             self.order = row_order(data.rows, run.start.seeds.order, run.start.epoch + epoch)
-            self.first_step = run.start.step + epoch * len(self)
+            self.first_step = epoch * run.n_steps
 
         def __len__(self) -> int:
-            return plan.n_steps(len(data.rows))
+            return run.n_steps
 
         def __getitem__(self, batch: int) -> tuple[NDArray[Any], ...]:
             begin = batch * plan.batch_size
             rows = self.order[begin : begin + plan.batch_size]
-            dtype = plan.network.dtype
             hot = np.eye(plan.network.n_classes, dtype=dtype)[data.labels[rows]]
-            x = _distorted(run, np.asarray(data.X[rows], dtype), self.first_step + batch)
+            step = run.start.step + self.first_step + batch
+            x = _distorted(run, np.asarray(data.X[rows], dtype), step)
             if data.sample_weight is None:
                 return x, hot
             return x, hot, data.sample_weight[rows].astype(dtype)
@@ -126,7 +118,7 @@ def _distorted(run: Run, x: NDArray[Any], step: int) -> NDArray[Any]:
     return distort(xp, x[None], key, values, shape, len(x), dtype)[0]
 
 
-def _make_model(job: Job, run: Run, rows: Any) -> Any:
+def _make_model(run: Run, rows: Any) -> Any:
     """A compiled ``keras.Sequential`` that trains on these rows, whatever it is given.
 
     Its methods are exchanged on the instance: a class of our own would end up in the files that
@@ -134,7 +126,7 @@ def _make_model(job: Job, run: Run, rows: Any) -> Any:
     """
     import keras
 
-    plan = job.plan
+    plan = run.plan
     # Keras cannot add a regularizer to a loss of another dtype; then the penalty is added below.
     mixes = plan.network.dtype != keras.config.floatx()
     penalty = plan.network.l2 if mixes else 0.0
@@ -157,7 +149,7 @@ def _make_model(job: Job, run: Run, rows: Any) -> Any:
     model.fit = fit_rows
     if penalty:
         model.compute_loss = compute_penalized_loss
-    compile_model(job, model)
+    compile_model(plan, model)
     # The same rule with other options, such as a momentum, keeps another number of arrays.
     variables, values = model.optimizer.variables, run.state.moments
     if run.state.rule == _rule_name(model.optimizer) and len(values) == len(variables):
@@ -170,101 +162,61 @@ def _make_model(job: Job, run: Run, rows: Any) -> Any:
     return model
 
 
-# ----------------------------------------------------------------------------------------------
-# Our own callbacks, around the user's
-
-
-def _epoch_starter(run: Run, rows: Any) -> Any:
-    """Make each epoch's order and dropout a function of seed and epoch alone.
-
-    So a training that is resumed does what it would have done without the break.
-    """
-    import keras
-
-    class EpochStarter(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-            rows.visit(epoch)
-            layers = [layer for layer in self.model.layers if hasattr(layer, "seed_generator")]
-            keys = step_keys(run.start.seeds.dropout, run.start.epoch + epoch, 1, len(layers))[0]
-            for layer, key in zip(layers, keys, strict=True):
-                layer.seed_generator.state.assign(key)
-
-    return EpochStarter()
-
-
-def _first(run: Run) -> Any:
-    """Tell the run before the user's callbacks, so that they read what it measures."""
+def _make_callbacks(run: Run, model: Any, rows: Any) -> tuple[Any, Any]:
+    """What is to be done before the user's callbacks, and after them."""
     import keras
 
     class First(keras.callbacks.Callback):
-        def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Tells the run first, so that the user's callbacks read what it measures."""
+
+        def on_train_begin(self, logs: Any = None) -> None:
             run.begin()
 
-        def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            # Order and dropout are functions of seed and epoch alone, as if there were no break.
+            rows.visit(epoch)
+            layers = [layer for layer in model.layers if hasattr(layer, "seed_generator")]
+            keys = step_keys(run.start.seeds.dropout, run.start.epoch + epoch, 1, len(layers))[0]
+            for layer, key in zip(layers, keys, strict=True):
+                layer.seed_generator.state.assign(key)
             run.begin_epoch()
 
-        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-            run.state = replace(run.state, step=rows_behind(epoch))
-            _look(run, self.model)
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            # Counted in batches: an optimizer that accumulates gradients counts its updates.
+            step = run.start.step + (epoch + 1) * run.n_steps
+            run.state = replace(run.state, step=step)
+            _look(run, model)
             shown = logs if logs is not None else {}
             shown |= run.end_epoch(shown.get("loss", np.nan), shown.get("accuracy", np.nan))
-            self.model.stop_training |= run.stopped
-
-    def rows_behind(epoch: int) -> int:
-        # Counted in batches: an optimizer that accumulates gradients counts its updates.
-        return run.start.step + (epoch + 1) * run.plan.n_steps(len(run.data.rows))
-
-    return First()
-
-
-def _rate_setter(run: Run) -> list[Any]:
-    """Set each step's learning rate where there is a schedule, after the user's callbacks.
-
-    Between epochs the optimizer shows the rate that the schedule multiplies, for callbacks to read
-    and set, as in our own engines.
-    """
-    plan = run.plan
-    if plan.schedule is None:
-        return []
-    import keras
-
-    n_steps = plan.epochs * plan.n_steps(len(run.data.rows))
-    factors = relative_rates(plan.schedule, plan.learning_rate, run.start.step, n_steps)
-
-    class RateSetter(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-            self.first = epoch * plan.n_steps(len(run.data.rows))
-
-        def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
-            self.shown = float(self.model.optimizer.learning_rate)  # a batch hook may have set it
-            self.model.optimizer.learning_rate = self.shown * factors[self.first + batch]
-
-        def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-            self.model.optimizer.learning_rate = self.shown
-
-    return [RateSetter()]
-
-
-def _last(run: Run) -> Any:
-    """Keep the checkpoint, after all others, as they may change the weights."""
-    import keras
+            model.stop_training |= run.stopped
 
     class Last(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-            if run.hooks.keep is None:
-                return
-            _look(run, self.model)
-            run.learning_rate = _shown_rate(run, self.model.optimizer)
-            run.stopped |= bool(self.model.stop_training)
-            run.keep()
+        """Keeps the checkpoint last, as the user's callbacks may change the weights."""
 
-    return Last()
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            if run.hooks.keep is not None:
+                _look(run, model)
+                run.learning_rate = _shown_rate(run, model.optimizer)
+                run.stopped |= bool(model.stop_training)
+                run.keep()
+
+    class LastWithSchedule(Last):
+        """Sets the rate of each step; between epochs callbacks see that which is multiplied."""
+
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            self.shown = float(model.optimizer.learning_rate)  # a batch hook may have set it
+            model.optimizer.learning_rate = self.shown * run.rates[rows.first_step + batch]
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            model.optimizer.learning_rate = self.shown
+
+    return First(), Last() if run.plan.schedule is None else LastWithSchedule()
 
 
 def _shown_rate(run: Run, optimizer: Any) -> float:
     """The learning rate of an optimizer, to the last digit where nobody has changed it."""
-    if isinstance(optimizer.get_config()["learning_rate"], dict):
-        return run.learning_rate  # a schedule of the optimizer's own, which nobody can change
+    if has_schedule(optimizer):
+        return run.learning_rate
     rate = float(optimizer.learning_rate)
     return run.learning_rate if rate == np.float32(run.learning_rate) else rate
 
@@ -281,7 +233,6 @@ class _TestHooks(EpochObserver):
         run.layers = as_layers(self._model.get_weights())
 
     def end_validation(self, run: Training) -> None:
-        logs = {name: value for name, value in run.logs.items() if name.startswith("val_")}
         for callback in self._callbacks:
-            callback.on_test_end(logs)
+            callback.on_test_end(held_out_logs(run))
         run.layers = as_layers(self._model.get_weights())

@@ -6,47 +6,35 @@ learning rates or momenta shares one program.
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sk_mnist_mlp._storage import copy_optimizer, undecayed
+from sk_mnist_mlp._storage import undecayed
 
-__all__ = ["OPTIMIZERS", "OptimizerSpec", "make_keras_optimizer", "optimizer_spec", "update"]
+__all__ = ["OPTIMIZERS", "OptimizerSpec", "optimizer_spec", "update"]
 
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
 """Names of optimizers that train without Keras, known without importing it."""
 
 _ONLY_KERAS = (
-    "amsgrad",
-    "clipnorm",
-    "clipvalue",
-    "global_clipnorm",
-    "gradient_accumulation_steps",
-    "loss_scale_factor",
-    "use_ema",
+    *("amsgrad", "clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps"),
+    *("loss_scale_factor", "use_ema"),
 )
 """Features of Keras's optimizers that the rules below leave out."""
 
-_SLOTS = {"adam": 2, "rmsprop": 2, "rmsprop_centered": 3, "sgd": 1, "sgd_nesterov": 1}
+_Moved = tuple[Any, list[Any]]
+"""A weight array after a step, and what the rule remembers of it."""
 
 
 @dataclass(frozen=True)
 class OptimizerSpec:
-    """An update rule and its constants.
-
-    Attributes
-    ----------
-    kind : str
-        ``"adam"`` (AdamW is Adam with decay), ``"rmsprop"``, ``"rmsprop_centered"``,
-        ``"sgd"`` or ``"sgd_nesterov"``.
-    learning_rate, beta_1, beta_2, epsilon, momentum, rho : float
-        Named as in Keras; those that a kind does not use are ignored.
-    kernel_decay, bias_decay : float
-        Keras's ``weight_decay``, 0 for what ``exclude_from_weight_decay`` names.
+    """An update rule and its constants, named as in Keras; a kind ignores those it does not use.
 
     References
     ----------
@@ -55,44 +43,41 @@ class OptimizerSpec:
     Sutskever et al. (2013), On the importance of initialization and momentum, ICML.
     """
 
-    kind: str
-    learning_rate: float
+    kind: str  # a name in _RULES, where AdamW is Adam with decay; "keras" where only Keras knows it
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-7
     momentum: float = 0.0
     rho: float = 0.9
-    kernel_decay: float = 0.0
+    kernel_decay: float = 0.0  # Keras's weight_decay, 0 for what exclude_from_weight_decay names
     bias_decay: float = 0.0
 
     @property
+    def is_ours(self) -> bool:
+        """Whether our own engines can run it."""
+        return self.kind in _RULES
+
+    @property
     def n_slots(self) -> int:
-        """Arrays that the rule keeps for each weight array."""
-        return _SLOTS[self.kind]
+        """Arrays that the rule keeps for each weight array; few of Keras's keep more than three."""
+        return _RULES[self.kind][1] if self.is_ours else 3
 
     def constants(self) -> tuple[float, ...]:
-        """Numbers that :func:`update` takes as ``constants``, in its order.
-
-        Complements are taken here in double precision, as Keras takes them.
-        """
+        """What :func:`update` takes; complements in double precision, as Keras takes them."""
         if self.kind == "adam":
             return (1 - self.beta_1, 1 - self.beta_2, self.epsilon)
         return (self.momentum, self.rho, 1 - self.rho, self.epsilon)
 
     def step_sizes(self, learning_rate: NDArray[np.float64], n_updates: int) -> NDArray[Any]:
-        """Factor of each update: the learning rate, with Adam's bias correction.
-
-        Parameters
-        ----------
-        learning_rate : ndarray of shape (n_steps,)
-            Rate of each step.
-        n_updates : int
-            Updates of the same moments before these.
-        """
+        """Learning rate of each step, with Adam's bias correction after ``n_updates`` updates."""
         if self.kind != "adam":
             return learning_rate
         t = n_updates + 1 + np.arange(len(learning_rate), dtype=np.float64)
         return learning_rate * np.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
+
+
+# ----------------------------------------------------------------------------------------------
+# The rules, over an array namespace
 
 
 def update(
@@ -104,43 +89,21 @@ def update(
     constants: Any,
     step_size: Any,
     decay: Any,
-) -> tuple[Any, list[Any]]:
-    """Apply one step of a rule to one stacked weight array.
+) -> _Moved:
+    """Apply one step of a rule to one stacked weight array of shape (G, …).
 
-    Parameters
-    ----------
-    xp : namespace
-        Where to compute.
-    kind : str
-        See :class:`OptimizerSpec`.
-    weight, gradient : array of shape (G, …)
-        G networks' weights and gradients.
-    slots : list of arrays of shape (G, …)
-        The rule's memory.
-    constants : sequence of arrays that broadcast against ``weight``
-        See :meth:`OptimizerSpec.constants`.
-    step_size : array that broadcasts against ``weight``
-        The learning rate, with Adam's bias correction.
-    decay : array that broadcasts against ``weight``, or None
-        Share of the weight that decays in this step; None leaves it out.
-
-    Returns
-    -------
-    weight, slots
-        New tensors; under NumPy the arrays given, changed in place, as ``gradient`` is.
+    Constants, step size and decay, which is the share of the weight that decays or None, broadcast
+    against the weight. What comes back are new tensors; under NumPy the arrays given, changed in
+    place, as ``gradient`` is.
     """
     if decay is not None:
         weight -= weight * decay
-    if kind == "adam":
-        return _adam(xp, weight, gradient, slots, constants, step_size)
-    if kind.startswith("sgd"):
-        return _sgd(weight, gradient, slots, constants, step_size, nesterov=kind == "sgd_nesterov")
-    return _rmsprop(xp, weight, gradient, slots, constants, step_size)
+    return _RULES[kind][0](xp, weight, gradient, slots, constants, step_size)
 
 
 def _adam(
-    xp: Any, weight: Any, gradient: Any, slots: list[Any], constants: Any, step_size: Any
-) -> tuple[Any, list[Any]]:
+    xp: Any, weight: Any, gradient: Any, slots: Any, constants: Any, step_size: Any
+) -> _Moved:
     rest_1, rest_2, epsilon = constants
     mean, variance = slots
     change = gradient * gradient
@@ -159,29 +122,25 @@ def _adam(
 
 
 def _sgd(
+    xp: Any,
     weight: Any,
     gradient: Any,
-    slots: list[Any],
+    slots: Any,
     constants: Any,
     step_size: Any,
-    *,
-    nesterov: bool,
-) -> tuple[Any, list[Any]]:
-    momentum = constants[0]
-    (velocity,) = slots
+    nesterov: bool = False,
+) -> _Moved:
+    momentum, (velocity,) = constants[0], slots
     gradient *= step_size
     velocity *= momentum
     velocity -= gradient
-    if nesterov:
-        weight += velocity * momentum - gradient
-    else:
-        weight += velocity
+    weight += velocity * momentum - gradient if nesterov else velocity
     return weight, [velocity]
 
 
 def _rmsprop(
-    xp: Any, weight: Any, gradient: Any, slots: list[Any], constants: Any, step_size: Any
-) -> tuple[Any, list[Any]]:
+    xp: Any, weight: Any, gradient: Any, slots: Any, constants: Any, step_size: Any
+) -> _Moved:
     momentum, rho, rest, epsilon = constants
     velocity, push, *average = slots
     velocity *= rho
@@ -199,69 +158,47 @@ def _rmsprop(
     return weight, [velocity, push, *average]
 
 
-def optimizer_spec(optimizer: Any, learning_rate: float) -> OptimizerSpec | None:
-    """Read an optimizer as a rule of our own engines, or None if only Keras can run it.
+_RULES: dict[str, tuple[Callable[..., _Moved], int]] = {
+    "adam": (_adam, 2),
+    "rmsprop": (_rmsprop, 2),
+    "rmsprop_centered": (_rmsprop, 3),
+    "sgd": (_sgd, 1),
+    "sgd_nesterov": (functools.partial(_sgd, nesterov=True), 1),
+}
+"""Kind → rule, and how many arrays it keeps for each weight array."""
 
-    Parameters
-    ----------
-    optimizer : str or keras.optimizers.Optimizer
-        A name takes ``learning_rate`` and Keras's defaults; an instance speaks for itself.
-    learning_rate : float
-        For names only.
-    """
+
+# ----------------------------------------------------------------------------------------------
+# From Keras
+
+
+def optimizer_spec(optimizer: Any) -> OptimizerSpec:
+    """Read an optimizer, or a name that stands for Keras's defaults, as a rule of our engines."""
     if isinstance(optimizer, str):
         name = optimizer.lower()
-        if name not in OPTIMIZERS:
-            return None
-        decay = 0.004 if name == "adamw" else 0.0  # Keras's default of AdamW
-        kind = "adam" if name == "adamw" else name
-        return OptimizerSpec(kind, learning_rate, kernel_decay=decay, bias_decay=decay)
-    return _spec_of_instance(optimizer)
-
-
-def _spec_of_instance(optimizer: Any) -> OptimizerSpec | None:
+        if name == "adamw":
+            return OptimizerSpec("adam", kernel_decay=0.004, bias_decay=0.004)
+        return OptimizerSpec(name if name in OPTIMIZERS else "keras")
     import keras
 
-    known = {
-        keras.optimizers.Adam: "adam",
-        keras.optimizers.AdamW: "adam",
-        keras.optimizers.RMSprop: "rmsprop",
-        keras.optimizers.SGD: "sgd",
-    }
-    kind = known.get(type(optimizer))
+    known = keras.optimizers
+    kinds = {known.Adam: "adam", known.AdamW: "adam", known.RMSprop: "rmsprop", known.SGD: "sgd"}
+    kind = kinds.get(type(optimizer))
     config = optimizer.get_config()
-    if kind is None or any(config.get(name) for name in _ONLY_KERAS):
-        return None
-    if not isinstance(config["learning_rate"], (int, float)):
-        return None
+    if (
+        kind is None
+        or any(config.get(name) for name in _ONLY_KERAS)
+        or not isinstance(config["learning_rate"], (int, float))
+    ):
+        return OptimizerSpec("keras")
     if config.get("nesterov") and config.get("momentum"):
         kind = "sgd_nesterov"
     if config.get("centered"):
         kind = "rmsprop_centered"
     names = ("beta_1", "beta_2", "epsilon", "momentum", "rho")
     values = {name: float(config[name]) for name in names if config.get(name) is not None}
-    decay = float(config.get("weight_decay") or 0.0)
     # As in Keras, a word is looked for in a variable's name, and dense layers have two.
-    excluded = [
-        any(re.search(word, variable) for word in undecayed(optimizer))
-        for variable in ("kernel", "bias")
-    ]
-    kernel_decay, bias_decay = (0.0 if without else decay for without in excluded)
-    return OptimizerSpec(
-        kind,
-        float(config["learning_rate"]),
-        kernel_decay=kernel_decay,
-        bias_decay=bias_decay,
-        **values,
-    )
-
-
-def make_keras_optimizer(optimizer: Any, learning_rate: float) -> Any:
-    """Make a fresh Keras optimizer of what the user gave, which is never touched."""
-    import keras
-
-    if isinstance(optimizer, str):
-        made = keras.optimizers.get(optimizer)
-        made.learning_rate = learning_rate
-        return made
-    return copy_optimizer(optimizer)
+    for variable in ("kernel", "bias"):
+        excluded = any(re.search(word, variable) for word in undecayed(optimizer))
+        values[f"{variable}_decay"] = 0.0 if excluded else float(config.get("weight_decay") or 0.0)
+    return OptimizerSpec(kind, **values)

@@ -35,55 +35,25 @@ class Seeds:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingState:
-    """What a later call needs, beside the weights, to resume as if it had never stopped.
+    """What a later call needs, beside the weights, to resume as if it had never stopped."""
 
-    Attributes
-    ----------
-    seeds : Seeds
-        Where all chance comes from, together with ``step`` and ``epoch``.
-    rule : str
-        The update rule that wrote the moments; another one starts afresh.
-    moments : tuple of ndarray
-        What the rule remembers, in its own order; empty where that was left behind.
-    updates : int
-        Updates behind the moments, by which Adam corrects their bias.
-    step, epoch : int
-        Batches and whole epochs behind the weights.
-    """
-
-    seeds: Seeds
-    rule: str = ""
-    moments: tuple[NDArray[Any], ...] = ()
-    updates: int = 0
-    step: int = 0
+    seeds: Seeds  # with step and epoch, where all chance comes from
+    rule: str = ""  # that wrote the moments; another one starts afresh
+    moments: tuple[NDArray[Any], ...] = ()  # in the rule's own order; empty where left behind
+    updates: int = 0  # behind the moments, by which Adam corrects their bias
+    step: int = 0  # batches and whole epochs behind the weights
     epoch: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class FittedNetwork:
-    """A trained network: all that an estimator is made of, wherever it comes from.
-
-    Attributes
-    ----------
-    network : NetworkSpec
-        Its shape.
-    layers : tuple of Layer
-        Its weights.
-    classes : ndarray of shape (n_classes,)
-        Labels, sorted.
-    history : dict of str to list of float
-        One value per epoch behind the weights; NaN where there was none.
-    engine : str
-        What trained it: ``"numpy"``, ``"xla"`` or ``"keras"``.
-    state : TrainingState
-        What to resume from.
-    """
+    """A trained network: all that an estimator is made of, wherever it comes from."""
 
     network: NetworkSpec
     layers: Layers
-    classes: NDArray[Any]
-    history: History
-    engine: str
+    classes: NDArray[Any]  # labels, sorted
+    history: History  # NaN where an epoch behind the weights has no value
+    engine: str  # "numpy", "xla" or "keras"
     state: TrainingState
 
     def astype(self, dtype: str) -> FittedNetwork:
@@ -110,39 +80,17 @@ class FittedNetwork:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """Where a training stands after a whole epoch, or at its end.
+    """Where a training stands after a whole epoch, or at its end."""
 
-    Attributes
-    ----------
-    layers : tuple of Layer
-        Weights; at the end those to predict with.
-    state : TrainingState
-        After that epoch.
-    history : dict of str to list of float
-        Of this call so far.
-    best_layers : tuple of Layer
-        Weights of the best epoch, where early stopping asks for them; else empty.
-    best_score : float
-        Validation accuracy of that epoch, -inf without one.
-    stale_epochs : int
-        Epochs without improvement up to now.
-    learning_rate : float
-        What callbacks have made of it.
-    stopped : bool
-        Whether no further epoch is wanted.
-    finished : bool
-        Whether all is done, the work of callbacks at the end included.
-    """
-
-    layers: Layers
+    layers: Layers  # at the end those to predict with
     state: TrainingState
-    history: History
-    best_layers: Layers
-    best_score: float
-    stale_epochs: int
-    learning_rate: float
-    stopped: bool
-    finished: bool
+    history: History  # of this call so far
+    best_layers: Layers  # of the best epoch, where early stopping asks for it; else empty
+    best_score: float  # its validation accuracy, -inf without one
+    stale_epochs: int  # without improvement up to now
+    learning_rate: float  # what callbacks have made of it
+    stopped: bool  # no further epoch is wanted
+    finished: bool  # all is done, the work of callbacks at the end included
 
 
 def join_histories(earlier: History, later: History) -> History:
@@ -153,12 +101,9 @@ def join_histories(earlier: History, later: History) -> History:
     >>> join_histories({"loss": [0.5]}, {"loss": [0.4], "val_loss": [0.6]})
     {'loss': [0.5, 0.4], 'val_loss': [nan, 0.6]}
     """
-    lengths = [max(map(len, history.values()), default=0) for history in (earlier, later)]
-    return {
-        name: [
-            value
-            for history, length in zip((earlier, later), lengths, strict=True)
-            for value in history.get(name, [math.nan] * length)
-        ]
-        for name in earlier | later
-    }
+
+    def column(history: History, name: str) -> list[float]:
+        n_epochs = max(map(len, history.values()), default=0)
+        return history.get(name, [math.nan] * n_epochs)
+
+    return {name: column(earlier, name) + column(later, name) for name in earlier | later}

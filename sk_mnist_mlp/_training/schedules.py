@@ -19,17 +19,12 @@ SCHEDULES = ("cosine", "one_cycle")
 """Names of schedules."""
 
 
-def schedule_factors(schedule: str | None, n_steps: int) -> NDArray[np.float64]:
+def schedule_factors(schedule: str, n_steps: int) -> NDArray[np.float64]:
     """Factor of the learning rate at each of ``n_steps`` steps, at most one.
 
-    Parameters
-    ----------
-    schedule : {"cosine", "one_cycle"} or None
-        ``"cosine"``: up in a straight line over the first 5 % of the steps, then down half a
-        cosine to zero. ``"one_cycle"``: from 1/25 up in a straight line over the first 30 %, then
-        down half a cosine to 1/10,000. None: one throughout.
-    n_steps : int
-        Steps of the whole training.
+    ``"cosine"``: up in a straight line over the first 5 % of the steps, then down half a cosine to
+    zero. ``"one_cycle"``: from 1/25 up in a straight line over the first 30 %, then down half a
+    cosine to 1/10,000.
 
     References
     ----------
@@ -41,8 +36,6 @@ def schedule_factors(schedule: str | None, n_steps: int) -> NDArray[np.float64]:
     >>> schedule_factors("one_cycle", 10).argmax()
     np.int64(3)
     """
-    if schedule is None:
-        return np.ones(n_steps)
     rise, first, last = (0.05, 0.0, 0.0) if schedule == "cosine" else (0.3, 1 / 25, 1e-4)
     n_rising = round(rise * n_steps)
     n_falling = n_steps - n_rising
@@ -54,19 +47,10 @@ def schedule_factors(schedule: str | None, n_steps: int) -> NDArray[np.float64]:
 def relative_rates(
     schedule: Any, learning_rate: float, first_step: int, n_steps: int
 ) -> NDArray[np.float64]:
-    """Factor of the learning rate at each of the next ``n_steps`` steps.
+    """Factor of the learning rate at each of the next ``n_steps`` steps, after ``first_step``.
 
-    Parameters
-    ----------
-    schedule : str, keras.optimizers.schedules.LearningRateSchedule or None
-        A name or None scales over these steps. A Keras schedule gives the rates themselves, by the
-        number of steps since the first of all.
-    learning_rate : float
-        Above 0, of which a Keras schedule's rates are the multiples returned.
-    first_step : int
-        Steps taken before these.
-    n_steps : int
-        Steps to come.
+    A name scales over these steps. A Keras schedule gives the rates themselves, by the number of
+    steps since the first of all, which are returned as multiples of ``learning_rate``.
     """
     if schedule is None:
         return np.broadcast_to(1.0, n_steps)  # no memory, however many steps

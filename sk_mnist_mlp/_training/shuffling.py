@@ -1,4 +1,4 @@
-"""All chance in training, as pure functions of a seed and a position.
+"""Which rows are trained on, and in which order: pure functions of a seed and a position.
 
 Nothing keeps a generator's state, so training can stop after any epoch and resume elsewhere, and
 one network's draws never depend on what is trained beside it.
@@ -13,46 +13,22 @@ __all__ = ["row_order", "stratified_holdout"]
 
 
 def row_order(rows: NDArray[np.intp], seed: int, epoch: int) -> NDArray[np.intp]:
-    """Order in which an epoch visits ``rows``.
-
-    Examples
-    --------
-    >>> order = row_order(np.arange(5), seed=0, epoch=3)
-    >>> sorted(order.tolist())
-    [0, 1, 2, 3, 4]
-    """
+    """Order in which an epoch visits ``rows``."""
     return np.random.default_rng([seed, epoch]).permutation(rows)
 
 
 def stratified_holdout(
     labels: NDArray[np.int32], rows: NDArray[np.intp], n_classes: int, fraction: float, seed: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Split ``rows`` into those to train on and those to validate on, class by class.
+    """Split ``rows`` into those to train on and those to hold out, both in rising order.
 
-    Parameters
-    ----------
-    labels : ndarray of int
-        Class of every row of the data.
-    rows : ndarray of int
-        Rows to split.
-    n_classes : int
-        Number of classes.
-    fraction : float
-        Share of each class to hold out, rounded to the nearest row, one row at least of a class
-        that has any.
-    seed : int
-        Which rows.
-
-    Returns
-    -------
-    train, held_out : ndarrays of int
-        Both in rising order.
+    The fraction is taken of each class, rounded to the nearest row, and one row at least of a
+    class that has any. ``labels`` has the class of every row of the data.
     """
     rng = np.random.default_rng(seed)
     held_out = []
     for label in range(n_classes):
         members = rows[labels[rows] == label]
-        n_held_out = max(1, round(fraction * len(members)))
-        held_out.append(rng.permutation(members)[:n_held_out])
+        held_out.append(rng.permutation(members)[: max(1, round(fraction * len(members)))])
     chosen = np.sort(np.concatenate(held_out))
     return np.setdiff1d(rows, chosen, assume_unique=True), chosen

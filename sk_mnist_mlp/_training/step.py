@@ -17,113 +17,53 @@ from sk_mnist_mlp._network import ACTIVATIONS, Layer, Layers, dropout_scale
 from sk_mnist_mlp._training.distortions import DistortionValues, distort
 from sk_mnist_mlp._training.optimizers import update
 
-__all__ = ["Batch", "Stack", "Structure", "Uses", "Values", "train_step"]
+__all__ = ["Batch", "StackArrays", "Structure", "Uses", "Values", "train_step"]
 
 
 @dataclass(frozen=True)
 class Structure:
-    """What shapes a program; two fits of equal structure share one.
-
-    Attributes
-    ----------
-    layer_widths : tuple of int
-        Input, hidden layers, output.
-    activation : str
-        Of the hidden layers.
-    dtype : str
-        Of the weights.
-    batch_size : int
-        Rows a step.
-    optimizer : str
-        Kind of :class:`~sk_mnist_mlp._training.optimizers.OptimizerSpec`.
-    n_networks : int
-        G.
-    image_shape : tuple of int or None
-        Of the images in the rows, where they are distorted.
-    """
+    """What shapes a program; two fits of equal structure share one."""
 
     layer_widths: tuple[int, ...]
     activation: str
     dtype: str
     batch_size: int
-    optimizer: str
-    n_networks: int
-    image_shape: tuple[int, ...] | None = None
+    optimizer: str  # kind of OptimizerSpec
+    n_networks: int  # G
+    image_shape: tuple[int, ...] | None = None  # of the rows, where they are distorted images
 
 
-class Stack(NamedTuple):
-    """G networks of one shape, each array with a leading axis of length G.
-
-    Attributes
-    ----------
-    layers : tuple of Layer
-        Their weights.
-    moments : tuple of tuple of Layer
-        What the update rule remembers of every array: Adam's mean and variance, say.
-    """
+class StackArrays(NamedTuple):
+    """Weights of G networks of one shape, and what their update rule remembers of each array."""
 
     layers: Layers
     moments: tuple[Layers, ...]
 
 
 class Values(NamedTuple):
-    """Numbers of each network, constant over a call; each of shape (G,) unless said.
+    """Numbers of each network, constant over a call; each of shape (G,) unless said."""
 
-    Attributes
-    ----------
-    dropout_threshold : uint16
-        A unit is dropped where its 16 random bits are below this; 65,536 times the rate.
-    dropout_scale : float
-        Factor of the units kept.
-    l2, label_smoothing : float
-        As in the estimator.
-    constants : tuple of float arrays
-        Of the update rule.
-    kernel_decay, bias_decay : float
-        Decoupled weight decay, by the learning rate of each step.
-    distortion : DistortionValues or None
-        None where the images stay as they are.
-    """
-
-    dropout_threshold: Any
-    dropout_scale: Any
+    dropout_threshold: Any  # uint16: a unit is dropped where its 16 random bits are below this
+    dropout_scale: Any  # factor of the units kept
     l2: Any
     label_smoothing: Any
-    constants: Any
-    kernel_decay: Any
+    constants: Any  # a tuple, of the update rule
+    kernel_decay: Any  # decoupled weight decay, by the learning rate of each step
     bias_decay: Any
-    distortion: DistortionValues | None = None
+    distortion: DistortionValues | None = None  # None where the images stay as they are
 
 
 class Batch(NamedTuple):
-    """What one step reads.
+    """What one step reads, of B rows for each of G networks."""
 
-    Attributes
-    ----------
-    x : array of shape (G, B, n_features)
-        Inputs.
-    labels : int32 array of shape (G, B)
-        Classes.
-    weights : array of shape (G, B)
-        Sample weights; zero marks padding.
-    keys : uint32 array of shape (G, n_hidden, 2)
-        Key of each layer's dropout mask at this step.
-    distortion_key : uint32 array of shape (G, 2)
-        Decides how the images are distorted.
-    step_size, learning_rate : arrays of shape (G,)
-        See :meth:`~sk_mnist_mlp._training.optimizers.OptimizerSpec.step_sizes`.
-    active : array of shape (G,), of the weights' dtype
-        One where the network takes this step, zero where it has no rows left in this epoch.
-    """
-
-    x: Any
-    labels: Any
-    weights: Any
-    keys: Any
-    distortion_key: Any
-    step_size: Any
-    learning_rate: Any
-    active: Any
+    x: Any  # of shape (G, B, n_features)
+    labels: Any  # int32 of shape (G, B)
+    weights: Any  # of shape (G, B); zero marks padding
+    keys: Any  # uint32 of shape (G, n_hidden, 2): of each layer's dropout mask at this step
+    distortion_key: Any  # uint32 of shape (G, 2)
+    step_size: Any  # of shape (G,); see OptimizerSpec.step_sizes
+    learning_rate: Any  # of shape (G,)
+    active: Any  # of shape (G,): one, or zero where a network has no rows left in this epoch
 
 
 class Uses(NamedTuple):
@@ -140,62 +80,34 @@ class Uses(NamedTuple):
 
 
 class Forward(NamedTuple):
-    """What the backward pass reads of the forward pass.
-
-    Attributes
-    ----------
-    inputs, pre_activations, activations, masks : list of arrays of shape (G, B, width)
-        One for each layer; the masks are missing where nothing is dropped.
-    logits : array of shape (G, B, n_classes)
-        Of the output layer.
-    """
+    """What the backward pass reads of the forward pass: an array of shape (G, B, width) a layer."""
 
     inputs: list[Any]
     pre_activations: list[Any]
     activations: list[Any]
-    masks: list[Any]
+    masks: list[Any]  # missing where nothing is dropped
     logits: Any
 
 
 def train_step(
     xp: Any,
     structure: Structure,
-    stack: Stack,
+    arrays: StackArrays,
     batch: Batch,
     values: Values,
     uses: Uses = Uses(),  # noqa: B008  # an immutable value
-) -> tuple[Stack, Any, Any]:
-    """Take one step of each network in the stack.
+) -> tuple[StackArrays, Any, Any]:
+    """Take one step of each network: the arrays after it, each network's loss and correct rows.
 
-    Parameters
-    ----------
-    xp : namespace
-        Where to compute.
-    structure : Structure
-        Shapes and kinds.
-    stack : Stack
-        The networks and the memory of their update rule.
-    batch : Batch
-        What to learn from.
-    values : Values
-        Numbers of each network.
-    uses : Uses
-        What may be left out.
-
-    Returns
-    -------
-    stack : Stack
-        New tensors; under NumPy the arrays given, changed in place.
-    loss : array of shape (G,)
-        Weighted mean loss of the batch before the step, penalty included.
-    n_correct : array of shape (G,)
-        Rows that the network in training (dropout on) put into their class.
+    The arrays are new tensors; under NumPy those given, changed in place. The loss is the weighted
+    mean of the batch before the step, penalty included; rows count as correct where the network in
+    training, dropout on, put them into their class.
     """
-    seen = _forward(xp, structure, stack.layers, batch, values, uses)
-    loss, n_correct, delta = _loss(xp, stack.layers, seen.logits, batch, values, uses)
-    gradients = _backward(xp, structure, stack.layers, seen, delta, uses)
-    stack = _apply_updates(xp, structure, stack, gradients, batch, values, uses)
-    return stack, loss * batch.active, n_correct
+    seen = _forward(xp, structure, arrays.layers, batch, values, uses)
+    loss, n_correct, delta = _loss(xp, arrays.layers, seen.logits, batch, values, uses)
+    gradients = _backward(xp, structure, arrays.layers, seen, delta, uses)
+    arrays = _apply_updates(xp, structure, arrays, gradients, batch, values, uses)
+    return arrays, loss * batch.active, n_correct
 
 
 def _forward(
@@ -277,17 +189,15 @@ def _backward(
 def _apply_updates(
     xp: Any,
     structure: Structure,
-    stack: Stack,
+    arrays: StackArrays,
     gradients: Layers,
     batch: Batch,
     values: Values,
     uses: Uses,
-) -> Stack:
+) -> StackArrays:
     """Move every array by its rule; networks that have no rows left stay as they are."""
 
-    def moved(
-        weight: Any, gradient: Any, slots: list[Any], weight_decay: Any
-    ) -> tuple[Any, list[Any]]:
+    def moved(weight: Any, gradient: Any, slots: list[Any], weight_decay: Any) -> list[Any]:
         n_axes = len(weight.shape)
         before = [xp.copy(array) for array in (weight, *slots)] if uses.idle_networks else []
         weight, slots = update(
@@ -300,29 +210,24 @@ def _apply_updates(
             _align(batch.step_size, n_axes),
             _align(batch.learning_rate * weight_decay, n_axes) if uses.weight_decay else None,
         )
-        if uses.idle_networks:
-            active = _align(batch.active, n_axes) > 0
-            after = zip((weight, *slots), before, strict=True)
-            weight, *slots = [xp.where(active, new, old) for new, old in after]
-        return weight, slots
+        if not uses.idle_networks:
+            return [weight, *slots]
+        active = _align(batch.active, n_axes) > 0
+        after = zip((weight, *slots), before, strict=True)
+        return [xp.where(active, new, old) for new, old in after]
 
-    layers: list[Layer] = []
-    moments: list[list[Layer]] = [[] for _ in stack.moments]
-    for depth, (layer, gradient) in enumerate(zip(stack.layers, gradients, strict=True)):
-        slots = [moment[depth] for moment in stack.moments]
+    after = []
+    for layer, gradient, *slots in zip(arrays.layers, gradients, *arrays.moments, strict=True):
         slope = gradient.kernel
         if uses.l2:
             slope += _align(2.0 * values.l2, 3) * layer.kernel
-        kernel, kernel_slots = moved(
-            layer.kernel, slope, [slot.kernel for slot in slots], values.kernel_decay
-        )
-        bias, bias_slots = moved(
-            layer.bias, gradient.bias, [slot.bias for slot in slots], values.bias_decay
-        )
-        layers.append(Layer(kernel, bias))
-        for moment, *pair in zip(moments, kernel_slots, bias_slots, strict=True):
-            moment.append(Layer(*pair))
-    return Stack(tuple(layers), tuple(map(tuple, moments)))
+        kernels = [slot.kernel for slot in slots]
+        biases = [slot.bias for slot in slots]
+        kernels = moved(layer.kernel, slope, kernels, values.kernel_decay)
+        biases = moved(layer.bias, gradient.bias, biases, values.bias_decay)
+        after.append(map(Layer, kernels, biases))
+    layers, *moments = zip(*after, strict=True)
+    return StackArrays(layers, tuple(moments))
 
 
 def _align(value: Any, n_axes: int) -> Any:

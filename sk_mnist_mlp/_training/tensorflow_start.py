@@ -35,8 +35,7 @@ _GREETING = re.compile(
 def start_tensorflow() -> None:
     """Import TensorFlow, unless it is there: quietly, and in a worker with the worker's cores.
 
-    joblib and Dask tell their workers by ``OMP_NUM_THREADS``, which TensorFlow does not read. A
-    main process is not ours, and a TensorFlow already imported has its threads: both are left.
+    joblib and Dask tell their workers by ``OMP_NUM_THREADS``, which TensorFlow does not read.
     """
     global _owner
     if _owner is None:
@@ -59,11 +58,9 @@ def started_before_fork() -> bool:
 def _without_greetings() -> Iterator[None]:
     """Drop what TensorFlow's C++ side says on standard error when it starts.
 
-    It says so below Python, and part of it before it reads its own setting of how much to say. So
-    what is written to the file descriptor is put aside; afterwards all of it but the greetings is
-    shown. What Python writes is shown at once.
+    Part of it comes before TensorFlow reads its own setting of how much to say, which it does once,
+    at the import; so the environment is put back for child processes.
     """
-    # The level is read once, at the import: the environment is put back for child processes.
     given = "TF_CPP_MIN_LOG_LEVEL" in os.environ
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
@@ -76,16 +73,19 @@ def _without_greetings() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _standard_error_aside() -> Iterator[None]:
+    """Show what C libraries write only afterwards, without greetings; Python's words at once."""
     shown = sys.stderr
-    if not _is_standard_error(shown):
+    try:
+        is_own = shown.fileno() == 2
+    except (AttributeError, OSError, ValueError):  # there is none, or it is a test's
+        is_own = False
+    if not is_own:
         yield
         return
     shown.flush()
     with (
         tempfile.TemporaryFile() as aside,
-        os.fdopen(
-            os.dup(2), "w", buffering=1, encoding=shown.encoding, errors="backslashreplace"
-        ) as terminal,
+        os.fdopen(os.dup(2), "w", 1, shown.encoding, "backslashreplace") as terminal,
     ):
         os.dup2(aside.fileno(), 2)
         sys.stderr = terminal
@@ -100,11 +100,3 @@ def _standard_error_aside() -> Iterator[None]:
                 if not _GREETING.match(line):
                     with contextlib.suppress(OSError):  # whoever read it has gone
                         os.write(2, line)
-
-
-def _is_standard_error(stream: object) -> bool:
-    """Whether a stream writes to the process's own standard error, and is not a test's."""
-    try:
-        return stream.fileno() == 2  # type: ignore[attr-defined]
-    except (AttributeError, OSError, ValueError):
-        return False

@@ -1,5 +1,6 @@
 """The compiled engine: against Keras, against itself in stacks, and how its programs are reused."""
 
+import functools
 import subprocess
 import sys
 import textwrap
@@ -39,7 +40,7 @@ def make_job(seed=0, n_rows=700, weighted=False, network=None, **plan):
     )
     spec = NetworkSpec(64, (32, 24), 10, **(network or {"dropout": 0.3}))
     options = {"optimizer": "adam", "learning_rate": 0.003, "batch_size": 64, "epochs": 3} | plan
-    rule = optimizer_spec(options["optimizer"], options["learning_rate"])
+    rule = optimizer_spec(options["optimizer"])
     seeds = Seeds.draw(np.random.RandomState(seed))
     return Job(
         TrainingPlan(network=spec, rule=rule, seeds=seeds, planned_epochs=3, **options), data
@@ -177,12 +178,13 @@ def test_programs_are_reused(monkeypatch):
 
 def test_cache_of_programs_is_bounded(monkeypatch):
     """More structures than the cache holds push the oldest out."""
-    from sk_mnist_mlp._training import runners as _programs
+    from sk_mnist_mlp._training import runners
 
-    monkeypatch.setattr(_programs, "_MAX_PROGRAMS", 2)
+    make_program = functools.lru_cache(maxsize=2)(runners._make_program.__wrapped__)
+    monkeypatch.setattr(runners, "_make_program", make_program)
     for width in (3, 4, 5):
         train_stack([make_job(network={}, epochs=1, n_rows=64, batch_size=width)], "xla")
-    assert len(_programs._programs) == 2
+    assert make_program.cache_info().currsize == 2
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -118,7 +118,7 @@ def test_rates_asked_at_once_are_those_asked_one_by_one(schedule):
 
 def test_without_a_schedule_the_rate_stays():
     """None is one factor throughout."""
-    np.testing.assert_array_equal(schedule_factors(None, 4), np.ones(4))
+    np.testing.assert_array_equal(relative_rates(None, 0.1, 0, 4), np.ones(4))
 
 
 # ------------------------------------------------------------------------------------------------

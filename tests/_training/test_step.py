@@ -7,11 +7,10 @@ import pytest
 
 from sk_mnist_mlp._network.activations import ACTIVATIONS
 from sk_mnist_mlp._network.arrays import NumpyNamespace, tensorflow_namespace
-from sk_mnist_mlp._network.dropout import dropout_scale
-from sk_mnist_mlp._network.random_bits import random_words, step_keys, uniform
+from sk_mnist_mlp._network.random_bits import dropout_scale, random_words, step_keys, uniform
 from sk_mnist_mlp._network.spec import NetworkSpec, as_arrays, as_layers, initial_layers
 from sk_mnist_mlp._training.optimizers import OptimizerSpec, optimizer_spec, update
-from sk_mnist_mlp._training.step import Batch, Stack, Structure, Values, train_step
+from sk_mnist_mlp._training.step import Batch, StackArrays, Structure, Values, train_step
 
 N_ROWS = 6
 
@@ -24,7 +23,7 @@ def make_step(activation="tanh", dropout=0.3, l2=0.01, smoothing=0.1, optimizer=
     params = [w[None] + rng.normal(0, 0.1, w.shape) for w in weights]
     structure = Structure(spec.layer_widths, activation, "float64", N_ROWS, optimizer, 1)
     threshold = round(dropout * 65536)
-    n_constants = len(OptimizerSpec(optimizer, 1.0).constants())
+    n_constants = len(OptimizerSpec(optimizer).constants())
     values = Values(
         np.array([threshold], np.uint16),
         np.array([65536 / (65536 - threshold)]),
@@ -50,7 +49,7 @@ def make_step(activation="tanh", dropout=0.3, l2=0.01, smoothing=0.1, optimizer=
 def stack_of(params):
     """Copies of these arrays as a stack whose rule remembers one array each, zero so far."""
     layers = as_layers([p.copy() for p in params])
-    return Stack(layers, (as_layers([np.zeros_like(p) for p in params]),))
+    return StackArrays(layers, (as_layers([np.zeros_like(p) for p in params]),))
 
 
 def step(structure, params, batch, values):
@@ -118,16 +117,17 @@ def test_update_rule_is_kerass(name):
     import keras
 
     kind, options = KERAS_OPTIMIZERS[name]
-    theirs = getattr(keras.optimizers, kind)(learning_rate=0.01, **options)
+    rate = 0.01
+    theirs = getattr(keras.optimizers, kind)(learning_rate=rate, **options)
     rng = np.random.default_rng(0)
     start = rng.normal(size=(4, 3))
     variable = keras.Variable(start, dtype="float64")
     theirs.build([variable])
-    spec = optimizer_spec(theirs, learning_rate=123.0)
+    spec = optimizer_spec(theirs)
     weight, slots = start.copy(), [np.zeros((4, 3)) for _ in range(spec.n_slots)]
-    rates = np.full(20, spec.learning_rate)
-    for step_size, rate, gradient in zip(
-        spec.step_sizes(rates, 0), rates, rng.normal(size=(20, 4, 3)), strict=True
+    rates = np.full(20, rate)
+    for step_size, gradient in zip(
+        spec.step_sizes(rates, 0), rng.normal(size=(20, 4, 3)), strict=True
     ):
         theirs.apply([keras.ops.convert_to_tensor(gradient, dtype="float64")], [variable])
         weight, slots = update(
@@ -148,7 +148,7 @@ def test_what_only_keras_can_do_is_left_to_keras(option):
     """An optimizer with a feature that our rules lack has no rule of ours."""
     import keras
 
-    assert optimizer_spec(keras.optimizers.Adam(**{option: True}), 0.1) is None
+    assert not optimizer_spec(keras.optimizers.Adam(**{option: True})).is_ours
 
 
 class TestRandomBits:

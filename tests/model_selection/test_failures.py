@@ -98,7 +98,7 @@ def test_the_estimate_grows_with_everything_that_takes_memory(engine):
         plan = TrainingPlan(
             network=NetworkSpec(784, (width, width), 10, dtype=dtype),
             optimizer=optimizer,
-            rule=optimizer_spec(optimizer, 0.001),
+            rule=optimizer_spec(optimizer),
             learning_rate=0.001,
             batch_size=batch_size,
             epochs=1,

@@ -25,8 +25,7 @@ from sk_mnist_mlp._network.spec import as_arrays
 from sk_mnist_mlp._training.engines import train_alone, train_through
 from sk_mnist_mlp._training.epochs import Run
 from sk_mnist_mlp._training.loop import train_each, train_stack
-from sk_mnist_mlp._training.observers import EpochObserver
-from sk_mnist_mlp._training.plan import TrainingHooks
+from sk_mnist_mlp._training.plan import EpochObserver, TrainingHooks
 from sk_mnist_mlp.model_selection import fused
 from sk_mnist_mlp.model_selection import scheduler as _scheduler
 from sk_mnist_mlp.model_selection.fused import FusedBackend
