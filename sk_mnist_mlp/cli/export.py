@@ -22,7 +22,7 @@ def add_parser(commands: Any) -> None:
         "export",
         help="write a model for other programs",
         description="Write a model as ONNX (images in, labels and probabilities out), as a Keras "
-        "model, or its bare weights as safetensors.",
+        "model, or as safetensors, which a model file is already.",
     )
     parser.add_argument("file", metavar="FILE", help="a model that 'train' or 'search' wrote")
     parser.add_argument(
@@ -77,9 +77,9 @@ def _write_keras(model: Any, output: Path) -> None:
 
 
 def _write_safetensors(model: Any, output: Path) -> None:
-    from sk_mnist_mlp.export import to_safetensors
+    from sk_mnist_mlp.persistence import save_model
 
-    to_safetensors(classifier_of(model), output)
+    save_model(model, output)  # a model file is one
 
 
 _WRITERS = {"onnx": _write_onnx, "keras": _write_keras, "safetensors": _write_safetensors}

@@ -14,7 +14,7 @@ from sk_mnist_mlp.exceptions import ModelFileError
 
 __all__ = ["check_model_file", "classifier_of", "describe_size", "images_for", "was_interrupted"]
 
-_MODEL = b"PK\3\4"  # a zip archive
+_MODEL = b'{"'  # begins the header of a safetensors file, after its length in eight bytes
 _KINDS = {
     b"\xff\xd8\xff": "a picture (JPEG)",
     b"\x89PNG": "a picture (PNG)",
@@ -49,7 +49,7 @@ def check_model_file(path: str, images: Sequence[str] = ()) -> None:
         If it is missing or may not be read.
     """
     head = _first_bytes(path)
-    if not head or head.startswith(_MODEL):
+    if not head or head.startswith(_MODEL, 8):
         return
     kinds = (kind for first, kind in _KINDS.items() if head.startswith(first))
     kind = next(kinds, "something else")
@@ -67,12 +67,12 @@ def check_model_file(path: str, images: Sequence[str] = ()) -> None:
 
 def _first_bytes(path: str) -> bytes:
     with open(path, "rb") as file:
-        return file.read(8)
+        return file.read(10)
 
 
 def _is_model(path: str) -> bool:
     try:
-        return _first_bytes(path).startswith(_MODEL)
+        return _first_bytes(path).startswith(_MODEL, 8)
     except OSError:
         return False
 
