@@ -69,21 +69,8 @@ def read_manifest_and_tensors(
 
     Memory stays below 16 times the file's size plus 128 MiB, whatever the file claims.
 
-    Parameters
-    ----------
-    path : str or os.PathLike
-        Path of the file.
-    who : str
-        Name of the function the user called, for errors.
-    what : str
-        What the file should be, such as "a model file".
-
-    Returns
-    -------
-    manifest : Fields
-        Its contents are unchecked. Its ``refuse`` raises in this file's name.
-    arrays : dict of str to ndarray
-        Writable. Whether names, shapes and values make sense is for the caller to check.
+    The manifest's ``refuse`` raises in this file's name. The arrays are writable. Whether contents
+    make sense is for the caller to check. ``what`` the file should be is told in errors.
 
     Raises
     ------

@@ -50,13 +50,6 @@ _UNCOUNTED = ("checkpoint", "random_state", "verbose")
 class CheckpointFile:
     """The checkpoint at a path, if there is one yet.
 
-    Parameters
-    ----------
-    path : str or os.PathLike
-        Where it is kept.
-    who : str
-        Name of the estimator, for errors.
-
     Raises
     ------
     ModelFileError
@@ -100,17 +93,7 @@ class CheckpointFile:
     def attach(self, job: Job, identity: Mapping[str, str]) -> Job:
         """Have a job resume from the checkpoint, and keep it from then on.
 
-        Parameters
-        ----------
-        job : Job
-            What to train.
-        identity : dict of str to str
-            What makes this fit the one it is; see :func:`identity_of`.
-
-        Raises
-        ------
-        ValueError
-            If the checkpoint belongs to another fit, saying what differs.
+        A checkpoint of another fit, whose :func:`identity_of` differs, is a ValueError.
         """
         resume = None
         if self._kept is not None:
