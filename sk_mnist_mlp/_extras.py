@@ -17,7 +17,6 @@ REQUIREMENTS = {
     "matplotlib": "matplotlib>=3.8",
     "onnx": "onnx>=1.16",
     "pandas": "pandas>=2.2",
-    "safetensors": "safetensors>=0.4.3",
     "skl2onnx": "skl2onnx>=1.18",
 }
 """What pip installs for each package that is imported only when needed, as in pyproject.toml."""

@@ -27,7 +27,8 @@ FLOORS = [
 """From the ground up; imports point down, or sideways without a circle."""
 
 # scikit-learn stands on SciPy and joblib, so they are there with it.
-EAGER = {"sk_mnist_mlp", "numpy", "sklearn", "scipy", "joblib", *sys.stdlib_module_names}
+EAGER = {"sk_mnist_mlp", "numpy", "safetensors", "sklearn", "scipy", "joblib"}
+EAGER |= {*sys.stdlib_module_names}
 
 
 @functools.cache

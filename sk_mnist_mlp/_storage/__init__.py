@@ -1,9 +1,8 @@
-"""How things are kept in files: checked archives, whole files, plain values.
+"""How things are kept in files: checked tensors, whole files, plain values.
 
 It knows nothing of networks or estimators.
 """
 
-from sk_mnist_mlp._storage.archive import Arrays, read_archive, write_archive
 from sk_mnist_mlp._storage.atomic import check_place, replacing
 from sk_mnist_mlp._storage.checked_json import Fields, Refuse, shown
 from sk_mnist_mlp._storage.keras_config import (
@@ -22,9 +21,17 @@ from sk_mnist_mlp._storage.labels import (
     encode_labels,
 )
 from sk_mnist_mlp._storage.streams import read_at_most, read_npy
+from sk_mnist_mlp._storage.tensors_file import (
+    KEY,
+    Arrays,
+    read_manifest_and_tensors,
+    read_tensors,
+    write_tensors,
+)
 
 __all__ = [
     "KERAS_CLASSES",
+    "KEY",
     "NUMBERS",
     "Arrays",
     "Fields",
@@ -37,12 +44,13 @@ __all__ = [
     "decode_labels",
     "decode_numbers",
     "encode_labels",
-    "read_archive",
     "read_at_most",
+    "read_manifest_and_tensors",
     "read_npy",
+    "read_tensors",
     "replacing",
     "shown",
     "undecayed",
     "with_configs",
-    "write_archive",
+    "write_tensors",
 ]

@@ -19,20 +19,8 @@ def replacing(path: str | os.PathLike[str], *, who: str) -> Iterator[BinaryIO]:
 
     The bytes go to a temporary file in the same folder, which is flushed to the disk and then
     renamed: a crash, a full disk or a second writer leaves either the old file or the new one,
-    whole. A process killed in between leaves its temporary file, ``.sk_mnist_mlp-*.tmp``, which
-    nobody reads.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        What to replace or make. Through a symbolic link, the file it points to.
-    who : str
-        Name of the function the user called, for errors.
-
-    Yields
-    ------
-    file : binary file
-        Open for writing and seeking.
+    whole. A killed process leaves its temporary file, ``.sk_mnist_mlp-*.tmp``, which nobody reads.
+    Through a symbolic link, the file it points to is replaced.
 
     Raises
     ------
@@ -57,17 +45,16 @@ def replacing(path: str | os.PathLike[str], *, who: str) -> Iterator[BinaryIO]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
-    _sync_folder(folder)
+    with contextlib.suppress(OSError):  # where folders cannot be synced, the new name soon will be
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def check_place(path: str | os.PathLike[str], *, who: str) -> None:
-    """Refuse a path that no file can be written to, before there is something to write.
-
-    Raises
-    ------
-    OSError
-        If there is no such folder, or if ``path`` is something else than a file.
-    """
+    """Refuse a path that no file can be written to by an OSError, before there is work to lose."""
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
     if not os.path.isdir(folder):
@@ -89,13 +76,3 @@ def check_place(path: str | os.PathLike[str], *, who: str) -> None:
             f"{who}: expected a file's path, got a device or pipe. Name a file",
             target,
         )
-
-
-def _sync_folder(folder: str) -> None:
-    """Have the disk remember the new name too; where folders cannot be synced, it soon will."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

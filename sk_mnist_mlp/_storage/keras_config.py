@@ -12,36 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 __all__ = [
-    "KERAS_CLASSES",
-    "KerasConfig",
-    "config_of",
-    "copy_optimizer",
-    "undecayed",
-    "with_configs",
+    *("KERAS_CLASSES", "KerasConfig", "config_of", "copy_optimizer", "undecayed", "with_configs"),
 ]
 
 _OPTIMIZERS = (
-    "Adadelta",
-    "Adafactor",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "Ftrl",
-    "Lamb",
-    "Lion",
-    "Muon",
-    "Nadam",
-    "RMSprop",
-    "SGD",
+    *("Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl"),
+    *("Lamb", "Lion", "Muon", "Nadam", "RMSprop", "SGD"),
 )
 _SCHEDULES = (
-    "CosineDecay",
-    "CosineDecayRestarts",
-    "ExponentialDecay",
-    "InverseTimeDecay",
-    "PiecewiseConstantDecay",
-    "PolynomialDecay",
+    *("CosineDecay", "CosineDecayRestarts", "ExponentialDecay"),
+    *("InverseTimeDecay", "PiecewiseConstantDecay", "PolynomialDecay"),
 )
 KERAS_CLASSES = frozenset(_OPTIMIZERS + _SCHEDULES)
 """Names of the classes that can be described; no other is ever built."""
@@ -54,27 +34,15 @@ _UNDECAYED = "exclude_from_weight_decay"
 class KerasConfig:
     """A Keras optimizer or learning rate schedule, not yet built.
 
-    Attributes
-    ----------
-    class_name : str
-        One of :data:`KERAS_CLASSES`.
-    arguments : dict
-        Of the class: None, bools, numbers, strings, lists of numbers, other configurations; and
-        ``exclude_from_weight_decay``, a list of strings, where that was called.
+    ``arguments`` are those of the class: None, bools, numbers, strings, lists of numbers, other
+    configurations; and ``exclude_from_weight_decay``, a list of strings, where that was called.
     """
 
     class_name: str
     arguments: dict[str, Any]
 
     def build(self) -> Any:
-        """Make the object; imports Keras.
-
-        Raises
-        ------
-        ValueError
-            If the class is none of :data:`KERAS_CLASSES`, or this Keras has no such class or
-            refuses the arguments.
-        """
+        """Make the object; imports Keras, and raises ValueError where that refuses."""
         if self.class_name not in KERAS_CLASSES:
             raise ValueError(
                 f"KerasConfig: expected one of {', '.join(sorted(KERAS_CLASSES))}, got "
@@ -107,13 +75,15 @@ class KerasConfig:
 
 
 def config_of(value: Any) -> KerasConfig | None:
-    """The configuration of a Keras object; None if it is no plain one of a known class.
+    """The configuration of a Keras object, built or not; None if it is of no known class.
 
     Examples
     --------
     >>> config_of("adam") is None
     True
     """
+    if isinstance(value, KerasConfig):
+        return value
     keras = sys.modules.get("keras")  # where it was never imported, nothing can be of its classes
     name = type(value).__name__
     if keras is None or name not in KERAS_CLASSES:
@@ -121,8 +91,7 @@ def config_of(value: Any) -> KerasConfig | None:
     home = keras.optimizers if name in _OPTIMIZERS else keras.optimizers.schedules
     if getattr(home, name, None) is not type(value):
         return None  # a class of the user's own that has the same name
-    config = _config(name, value.get_config())
-    names = undecayed(value)
+    config, names = _config(name, value.get_config()), undecayed(value)
     if config is None or not names:
         return config
     return KerasConfig(name, config.arguments | {_UNDECAYED: list(names)})
@@ -143,7 +112,7 @@ def copy_optimizer(optimizer: Any) -> Any:
 
 
 def with_configs(attributes: dict[str, Any]) -> dict[str, Any]:
-    """An estimator's attributes with Keras objects as plain values, under ``"_recorded"``.
+    """An estimator's attributes with its Keras objects as plain values, under ``"_recorded"``.
 
     So a pickle loads without Keras, and with loaders that build no classes they do not know.
     """

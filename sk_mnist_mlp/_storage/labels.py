@@ -25,13 +25,7 @@ class NotPlainError(Exception):
 
 
 def encode_labels(labels: NDArray[Any]) -> dict[str, Any]:
-    """An array of class labels as what ``json`` can write.
-
-    Raises
-    ------
-    NotPlainError
-        If they are something else than bools, numbers or strings.
-    """
+    """Class labels as what ``json`` can write; NotPlainError if no bools, numbers or strings."""
     kind = labels.dtype.kind
     name = {"U": "str", "O": "object", "T": "string"}.get(kind, labels.dtype.name)
     values = labels.tolist()

@@ -1,6 +1,6 @@
 """A training kept on disk after every epoch, so that a fit that was killed can be resumed.
 
-A checkpoint is an archive like a model file: plain arrays and JSON, replaced whole or not at all.
+A checkpoint is a file like a model's: plain arrays and JSON, replaced whole or not at all.
 It also says to which fit it belongs, by the parameters' values and a digest of the data, and no
 other fit may be resumed from it.
 """
@@ -23,9 +23,8 @@ from sk_mnist_mlp._storage import (
     Arrays,
     Fields,
     check_place,
-    read_archive,
-    replacing,
-    write_archive,
+    read_manifest_and_tensors,
+    write_tensors,
 )
 from sk_mnist_mlp._training.plan import Job
 from sk_mnist_mlp._training.result import Checkpoint, Seeds
@@ -45,13 +44,6 @@ _FORMAT = 1
 class CheckpointFile:
     """The checkpoint at a path, if there is one yet.
 
-    Parameters
-    ----------
-    path : str or os.PathLike
-        Where it is kept.
-    who : str
-        Name of the estimator, for errors.
-
     Raises
     ------
     ModelFileError
@@ -70,7 +62,9 @@ class CheckpointFile:
             self._read()
 
     def _read(self) -> None:
-        fields, self._arrays = read_archive(self._path, who=self._who, what="a checkpoint")
+        fields, self._arrays = read_manifest_and_tensors(
+            self._path, who=self._who, what="a checkpoint"
+        )
         fields.text("kind", ("checkpoint",))
         fields.whole("format", _FORMAT, _FORMAT)
         identity = fields.fields("identity")
@@ -93,17 +87,7 @@ class CheckpointFile:
     def attach(self, job: Job, identity: Mapping[str, str]) -> Job:
         """Have a job resume from the checkpoint, and keep it from then on.
 
-        Parameters
-        ----------
-        job : Job
-            What to train.
-        identity : dict of str to str
-            What makes this fit the one it is; see :func:`identity_of`.
-
-        Raises
-        ------
-        ValueError
-            If the checkpoint belongs to another fit, saying what differs.
+        A checkpoint of another fit, whose :func:`identity_of` differs, is a ValueError.
         """
         resume = None
         if self._kept is not None:
@@ -132,9 +116,7 @@ class CheckpointFile:
             "checkpoint": described,
         }
         try:
-            with replacing(self._path, who=self._who) as file:
-                # Compressing would take ten times as long as writing.
-                write_archive(file, manifest, arrays, who=self._who, compress=False)
+            write_tensors(self._path, manifest, arrays, who=self._who)
         except OSError as error:  # a full disk, say: what is in memory is worth more
             warnings.warn(
                 f"{self._who}: expected to keep the training at {str(self._path)!r}, got {error}; "

@@ -56,17 +56,7 @@ def pack_state(state: TrainingState) -> tuple[dict[str, Any], Arrays]:
 
 
 def unpack_state(fields: Fields, arrays: Arrays, spec: NetworkSpec) -> TrainingState:
-    """Make the state that :func:`pack_state` described, taking its arrays out of ``arrays``.
-
-    Parameters
-    ----------
-    fields : Fields
-        What was described.
-    arrays : dict of str to ndarray
-        The file's arrays.
-    spec : NetworkSpec
-        The network, which the moments must fit.
-    """
+    """Make the state that :func:`pack_state` described; its moments leave ``arrays``."""
     names = [f"moments_{number}" for number in range(fields.whole("moments", 0, _MAX_ARRAYS))]
     missing = [name for name in names if name not in arrays]
     if missing:

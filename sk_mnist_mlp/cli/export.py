@@ -20,7 +20,7 @@ def add_parser(commands: Any) -> None:
         "export",
         help="write a model for other programs",
         description="Write a model as ONNX (images in, labels and probabilities out), as a Keras "
-        "model, or its bare weights as safetensors.",
+        "model, or as safetensors, which a model file is already.",
     )
     add_model(parser)
     parser.add_argument("--format", required=True, choices=sorted(_WRITERS), help="what to write")
@@ -64,9 +64,9 @@ def _write_keras(model: Any, output: Path) -> None:
 
 
 def _write_safetensors(model: Any, output: Path) -> None:
-    from sk_mnist_mlp.export import to_safetensors
+    from sk_mnist_mlp.persistence import save_model
 
-    to_safetensors(classifier_of(model), output)
+    save_model(model, output)  # a model file is one
 
 
 # A format's name is its ending.

@@ -53,12 +53,12 @@ def open_model(path: str, images: Sequence[str] = ()) -> Any:
 
 def _first_bytes(path: str) -> bytes:
     with open(path, "rb") as file:
-        return file.read(9)
+        return file.read(10)
 
 
 def _is_model(head: bytes) -> bool:
-    """Whether a file begins as a zip archive does, or as a safetensors file."""
-    return head.startswith(b"PK\3\4") or head[8:] == b"{"
+    """Whether a file begins as safetensors do: the length of a header in eight bytes, and JSON."""
+    return head[8:] == b'{"'
 
 
 def classifier_of(model: Any) -> Any:

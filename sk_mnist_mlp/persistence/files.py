@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-from typing import Any, NoReturn
+from typing import Any
 
-from sk_mnist_mlp._storage import Fields, read_archive, replacing, write_archive
+from sk_mnist_mlp._storage import read_manifest_and_tensors, write_tensors
 from sk_mnist_mlp.exceptions import ModelFileError
 from sk_mnist_mlp.persistence.estimators import pack_model, unpack_model
 
@@ -22,9 +22,10 @@ _LIBRARIES = ("sk_mnist_mlp", "numpy", "scikit-learn", "keras", "tensorflow")
 def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
     """Write a fitted model to a file that holds data only, no code.
 
-    The file is a zip of a JSON manifest and ``.npy`` arrays. It takes the place of an older one
-    whole or not at all, whatever happens meanwhile. The optimizer's state goes along if
-    ``warm_start`` or ``partial_fit`` will need it, as it does in a pickle.
+    It is a safetensors file: the weights as tensors ``coefs_0``, ``intercepts_0`` and so on, all
+    else as JSON in the metadata. It takes the place of an older file whole or not at all, whatever
+    happens meanwhile. The optimizer's state goes along if ``warm_start`` or ``partial_fit`` will
+    need it, as it does in a pickle.
 
     Parameters
     ----------
@@ -68,15 +69,14 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
     >>> bool((loaded.predict_proba(X / 16) == model.predict_proba(X / 16)).all())
     True
     """
-    record, arrays = pack_model(estimator, "save_model")
+    described, arrays = pack_model(estimator, "save_model")
     manifest = {
         "kind": "model",
         "format": FORMAT_NUMBER,
         "written_by": _versions(),
-        "model": record,
+        "model": described,
     }
-    with replacing(path, who="save_model") as file:
-        write_archive(file, manifest, arrays, who="save_model")
+    write_tensors(path, manifest, arrays, who="save_model")
 
 
 def load_model(path: str | os.PathLike[str]) -> Any:
@@ -106,10 +106,20 @@ def load_model(path: str | os.PathLike[str]) -> Any:
     --------
     save_model : Writes the file, and has an example.
     """
-    fields, arrays = read_archive(path, who="load_model", what="a model file")
-    _check_format(fields, path)
+    fields, arrays = read_manifest_and_tensors(path, who="load_model", what="a model file")
+    fields.text("kind", ("model",))
     fields.take("written_by")
-    model = unpack_model(fields.fields("model"), arrays)
+    number = fields.whole("format", 1)
+    if number > FORMAT_NUMBER:
+        version = fields.fields("written_by").text("sk_mnist_mlp")
+        raise ModelFileError(
+            f"load_model: expected {str(path)!r} to be of format {FORMAT_NUMBER} or below, got "
+            f"format {number}, written by sk_mnist_mlp {version}. Upgrade sk_mnist_mlp to read it."
+        )
+    try:
+        model = unpack_model(fields.fields("model"), arrays)
+    except RecursionError:
+        fields.refuse("values that lie a few levels deep", "deeper ones")
     fields.close()
     return model
 
@@ -125,7 +135,7 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
     Returns
     -------
     manifest : dict
-        ``format``, ``written_by`` (library to version), ``model`` and ``arrays``, as in the file.
+        ``sha256``, ``kind``, ``format``, ``written_by`` (library to version) and ``model``.
 
     Raises
     ------
@@ -145,7 +155,7 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
     'MLPDigitClassifier'
     """
     load_model(path)
-    fields, _ = read_archive(path, who="read_manifest", what="a model file")
+    fields, _ = read_manifest_and_tensors(path, who="read_manifest", what="a model file")
     return {name: fields.take(name) for name in fields.names()}
 
 
@@ -157,18 +167,3 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue  # a place that only predicts has no TensorFlow
     return versions
-
-
-def _check_format(fields: Fields, path: str | os.PathLike[str]) -> None:
-    fields.text("kind", ("model",))
-    number = fields.whole("format", 1)
-    if number > FORMAT_NUMBER:
-        _refuse_newer(path, number, fields)
-
-
-def _refuse_newer(path: str | os.PathLike[str], number: int, fields: Fields) -> NoReturn:
-    version = fields.fields("written_by").text("sk_mnist_mlp")
-    raise ModelFileError(
-        f"load_model: expected {str(path)!r} to be of format {FORMAT_NUMBER} or below, got format "
-        f"{number}, written by sk_mnist_mlp {version}. Upgrade sk_mnist_mlp to read it."
-    )

@@ -1,4 +1,4 @@
-"""Parameters, classes and numbers as JSON, and back: plain values only.
+"""Parameters as JSON, and back: plain values only.
 
 JSON's own scalars and lists stand for themselves. Everything else is an object of one field, whose
 name says what it is: ``{"tuple": [256, 64]}``, ``{"dict": [[3, 2.0]]}``, ``{"float": "nan"}``.
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from sk_mnist_mlp._estimators import ImageFlattener, MLPDigitClassifier, RandomDistortion
+from sk_mnist_mlp._estimators import RandomDistortion
 from sk_mnist_mlp._storage import (
     KERAS_CLASSES,
     NUMBERS,
@@ -28,31 +28,14 @@ from sk_mnist_mlp._storage import (
     shown,
 )
 
-__all__ = [
-    "decode",
-    "decode_parameters",
-    "encode",
-]
+__all__ = ["LEFT_OUT", "decode", "decode_parameters", "encode"]
 
-_SPECIAL_FLOATS = ("inf", "-inf", "nan")
-_ESTIMATORS: dict[str, type[BaseEstimator]] = {
-    kind.__name__: kind for kind in (ImageFlattener, MLPDigitClassifier, RandomDistortion)
-}
-"""Estimators that may be a parameter; no other is ever made."""
-_MT19937_WORDS = 624
-
-
-# ----------------------------------------------------------------------------------------------
-# Values of parameters
+LEFT_OUT = ("callbacks", "checkpoint")
+"""Parameters that no file has: code, and a path of this machine."""
 
 
 def encode(value: Any) -> Any:
-    """A value as what ``json`` can write.
-
-    Raises
-    ------
-    NotPlainError
-        If it is none that :func:`decode` can give back.
+    """A value as what ``json`` can write; NotPlainError if :func:`decode` could not give it back.
 
     Examples
     --------
@@ -72,10 +55,6 @@ def encode(value: Any) -> Any:
         return number if math.isfinite(number) else {"float": repr(number)}
     if isinstance(value, list):
         return [encode(entry) for entry in value]
-    return _encode_tagged(value)
-
-
-def _encode_tagged(value: Any) -> dict[str, Any]:
     if isinstance(value, tuple):
         return {"tuple": [encode(entry) for entry in value]}
     if isinstance(value, Mapping):
@@ -83,30 +62,21 @@ def _encode_tagged(value: Any) -> dict[str, Any]:
     if isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "biuf":
         return {"array": {"dtype": value.dtype.name, "values": encode(value.tolist())}}
     if isinstance(value, np.random.RandomState):
-        return {"random_state": _encode_random_state(value)}
-    if type(value) in _ESTIMATORS.values():
-        parameters = value.get_params(deep=False).items()
-        encoded = {name: encode(entry) for name, entry in parameters}
-        return {"estimator": {"class": type(value).__name__, "parameters": encoded}}
-    record = value if isinstance(value, KerasConfig) else config_of(value)
-    if record is None:
+        state = value.get_state(legacy=False)
+        if isinstance(state, dict) and state["bit_generator"] == "MT19937":
+            return {"random_state": encode(state)}
+    if type(value) is RandomDistortion:
+        parameters = value.get_params(deep=False)
+        return {"distortion": {name: encode(entry) for name, entry in parameters.items()}}
+    config = config_of(value)
+    if config is None:
         raise NotPlainError(f"{type(value).__module__}.{type(value).__qualname__}")
-    config = {name: encode(entry) for name, entry in record.arguments.items()}
-    return {"keras": {"class": record.class_name, "config": config}}
+    arguments = {name: encode(entry) for name, entry in config.arguments.items()}
+    return {"keras": {"class": config.class_name, "arguments": arguments}}
 
 
 def decode(value: Any, where: str, refuse: Refuse) -> Any:
-    """The value that :func:`encode` wrote; Keras objects come back as their records.
-
-    Parameters
-    ----------
-    value : object
-        What ``json`` has read.
-    where : str
-        Its name in error sentences.
-    refuse : callable
-        Called for anything that :func:`encode` would not have written.
-    """
+    """The value that :func:`encode` wrote; Keras objects come back as their configurations."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, list):
@@ -114,20 +84,16 @@ def decode(value: Any, where: str, refuse: Refuse) -> Any:
     fields = Fields(value, where, refuse)
     names = fields.names()
     if len(names) != 1 or names[0] not in _DECODERS:
-        refuse(
-            f"one of {', '.join(sorted(_DECODERS))} in {where}", shown(names[0] if names else "")
-        )
-    decoded = _DECODERS[names[0]](fields, names[0])
-    fields.close()
-    return decoded
+        refuse(f"one of {', '.join(_DECODERS)} in {where}", shown(names[0] if names else ""))
+    return _DECODERS[names[0]](fields, names[0])
 
 
 def _decode_float(fields: Fields, name: str) -> float:
-    return float(fields.text(name, _SPECIAL_FLOATS))
+    return float(fields.text(name, ("inf", "-inf", "nan")))
 
 
 def _decode_tuple(fields: Fields, name: str) -> tuple[Any, ...]:
-    return tuple(decode(entry, fields.where, fields.refuse) for entry in fields.items(name))
+    return tuple(decode(fields.items(name), fields.where, fields.refuse))
 
 
 def _decode_dict(fields: Fields, name: str) -> dict[Any, Any]:
@@ -146,61 +112,38 @@ def _decode_array(fields: Fields, name: str) -> NDArray[Any]:
     return array
 
 
-def _decode_estimator(fields: Fields, name: str) -> BaseEstimator:
-    inner = fields.fields(name)
-    kind = _ESTIMATORS[inner.text("class", _ESTIMATORS)]
-    parameters = decode_parameters(inner.fields("parameters"), kind)
-    inner.close()
-    for entry in parameters.values():
-        if isinstance(entry, (KerasConfig, BaseEstimator)):
-            fields.refuse(f"plain parameters in {inner.where}", type(entry).__name__)
-    return kind(**parameters)
+def _decode_random_state(fields: Fields, name: str) -> np.random.RandomState:
+    state = decode(fields.take(name), fields.where, fields.refuse)
+    random_state = np.random.RandomState(0)
+    try:
+        if not 0 <= state["state"]["pos"] <= 624:  # NumPy would read beyond its words
+            raise ValueError
+        random_state.set_state(state)
+    except (IndexError, KeyError, OverflowError, TypeError, ValueError):
+        fields.fail(name, "the state of a RandomState")
+    return random_state
+
+
+def _decode_distortion(fields: Fields, name: str) -> RandomDistortion:
+    return RandomDistortion(**decode_parameters(fields.fields(name), RandomDistortion))
 
 
 def _decode_keras(fields: Fields, name: str) -> KerasConfig:
     inner = fields.fields(name)
-    class_name, config = inner.text("class", KERAS_CLASSES), inner.fields("config")
+    class_name, arguments = inner.text("class", KERAS_CLASSES), inner.fields("arguments")
     inner.close()
-    decoded = {key: decode(config.take(key), config.where, fields.refuse) for key in config.names()}
-    for key, entry in decoded.items():
-        is_plain = entry is None or isinstance(entry, (bool, int, float, str, list, tuple))
-        if not is_plain and not isinstance(entry, KerasConfig):
-            config.fail(key, "a plain value")
+    decoded = {}
+    for key in arguments.names():
+        decoded[key] = decode(arguments.take(key), arguments.where, fields.refuse)
+        if isinstance(decoded[key], (dict, np.random.RandomState, RandomDistortion)):
+            arguments.fail(key, "a plain value")
     return KerasConfig(class_name, decoded)
-
-
-def _encode_random_state(value: np.random.RandomState) -> dict[str, Any]:
-    state = value.get_state(legacy=False)
-    if not isinstance(state, dict) or state["bit_generator"] != "MT19937":
-        raise NotPlainError("a RandomState around another bit generator than MT19937")
-    return {
-        "words": state["state"]["key"].astype("<u4").tobytes().hex(),
-        "position": int(state["state"]["pos"]),
-        "has_gauss": int(state["has_gauss"]),
-        "gauss": float(state["gauss"]),
-    }
-
-
-def _decode_random_state(fields: Fields, name: str) -> np.random.RandomState:
-    inner = fields.fields(name)
-    text = inner.text("words")
-    try:
-        words = np.frombuffer(bytes.fromhex(text), "<u4").astype(np.uint32)
-    except ValueError:
-        inner.fail("words", "hexadecimal digits")
-    if len(words) != _MT19937_WORDS:
-        inner.fail("words", f"{_MT19937_WORDS} words")
-    position, has_gauss = inner.whole("position", 0, _MT19937_WORDS), inner.whole("has_gauss", 0, 1)
-    random_state = np.random.RandomState(0)
-    random_state.set_state(("MT19937", words, position, has_gauss, inner.number("gauss")))
-    inner.close()
-    return random_state
 
 
 _DECODERS = {
     "array": _decode_array,
     "dict": _decode_dict,
-    "estimator": _decode_estimator,
+    "distortion": _decode_distortion,
     "float": _decode_float,
     "keras": _decode_keras,
     "random_state": _decode_random_state,
@@ -210,12 +153,11 @@ _DECODERS = {
 
 def decode_parameters(fields: Fields, kind: type[BaseEstimator]) -> dict[str, Any]:
     """The parameters of an estimator; those that the file does not name keep their defaults."""
-    known = kind().get_params(deep=False)
+    known = set(kind().get_params(deep=False)) - set(LEFT_OUT)
     decoded = {}
     for name in fields.names():
         if name not in known:
-            fields.refuse(
-                f"parameters that this {kind.__name__} has", f"{name!r}, of a newer version perhaps"
-            )
+            expected = f"parameters that a file of {kind.__name__} may have"
+            fields.refuse(expected, f"{shown(name)}, of a newer version perhaps")
         decoded[name] = decode(fields.take(name), f"{fields.where}.{name}", fields.refuse)
     return decoded

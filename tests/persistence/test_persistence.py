@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import pathlib
 import subprocess
 import sys
 import warnings
-import zipfile
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 from sklearn import config_context
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
@@ -29,6 +31,7 @@ from sk_mnist_mlp import (
     save_model,
 )
 from sk_mnist_mlp._network.spec import as_arrays
+from sk_mnist_mlp._storage import write_tensors
 from sk_mnist_mlp.exceptions import ModelFileError
 from sk_mnist_mlp.persistence import FORMAT_NUMBER, read_manifest
 
@@ -78,6 +81,14 @@ LABELS = {
     "strings": np.char.add("dígit ", Y.astype(str)),
     "objects": Y.astype(str).astype(object),
     "gaps": Y * 1000 - 7,
+    "numbers beyond floats": np.array([2**53, 2**53 + 1, 2**64 - 1], np.uint64)[Y % 3],
+    "small numbers": np.array([-128, 0, 127], np.int8)[Y % 3],
+    "long numbers": np.array([-(2**63), 0, 2**63 - 1])[Y % 3],
+    "half floats": np.array([-2, 0, 2048], np.float16)[Y % 3],
+    "large floats": np.array([-(2.0**62), 0, 1])[Y % 3],
+    "text with zeros": np.array(["a", "b\0c", "ç 7"], object)[Y % 3],
+    "wider text": np.array(["a", "b", "c"], "U20")[Y % 3],
+    "half a character": np.array(["a", "b", "\ud800"], object)[Y % 3],
 }
 
 
@@ -89,7 +100,21 @@ def test_a_loaded_classifier_predicts_bit_for_bit_the_same(labels, path):
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
     np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
     assert loaded.classes_.dtype == model.classes_.dtype
+    assert loaded.classes_.tolist() == model.classes_.tolist()
     assert_equal_state(model, loaded)
+
+
+@pytest.mark.parametrize("unit", ["datetime64[ns]", "datetime64[D]", "timedelta64[s]"])
+def test_labels_that_a_file_cannot_hold_are_refused(unit, path):
+    """Labels that would come back as something else are refused before a file is touched."""
+    path.write_text("mine")
+    with pytest.raises(ValueError) as caught:
+        save_model(small().fit(X, (Y % 3).astype(unit)), path)
+    assert str(caught.value) == (
+        "save_model: expected parameters of plain values, which a file can hold without code, got "
+        f"labels of {unit} in classes_. Set another value first, or use joblib.dump."
+    )
+    assert path.read_text() == "mine"
 
 
 @pytest.mark.parametrize(
@@ -199,9 +224,9 @@ def test_warm_start_goes_on_with_the_moments(path):
 def test_without_warm_start_no_moments_are_kept(path):
     """The optimizer's state makes a file larger only where a later call goes on from it."""
     save_model(small().fit(X, Y), path)
-    assert not any("moments" in name for name in zipfile.ZipFile(path).namelist())
+    assert not any("moments" in name for name in load_file(path))
     save_model(small(warm_start=True).fit(X, Y), path)
-    assert any("moments" in name for name in zipfile.ZipFile(path).namelist())
+    assert any("moments" in name for name in load_file(path))
 
 
 def test_an_optimizer_instance_survives_and_keras_is_imported_only_when_asked_for(path):
@@ -250,19 +275,41 @@ def test_equal_models_make_equal_files(path, tmp_path):
     assert path.read_bytes() == (tmp_path / "again.mlp").read_bytes()
 
 
-def test_a_file_is_an_ordinary_zip_of_json_and_arrays(path):
-    """``zipfile``, ``json`` and ``numpy.load`` read the same as this package's strict reader."""
+def test_a_file_is_plain_safetensors(path):
+    """The safetensors library reads the same weights, classes and activation as this package."""
     model = small().fit(X, Y)
     save_model(model, path)
-    with zipfile.ZipFile(path) as archive:
-        assert archive.testzip() is None
-        manifest = json.loads(archive.read("manifest.json"))
+    with safe_open(path, "numpy") as file:
+        manifest = json.loads(file.metadata()["sk_mnist_mlp"])
+        np.testing.assert_array_equal(file.get_tensor("coefs_0"), model.coefs_[0])
+        np.testing.assert_array_equal(file.get_tensor("intercepts_2"), model.intercepts_[2])
+        assert len(file.keys()) == 6
     assert manifest == read_manifest(path)
     assert manifest["format"] == 1
     assert manifest["written_by"]["sk_mnist_mlp"] == sk_mnist_mlp.__version__
-    with np.load(path, allow_pickle=False) as arrays:
-        np.testing.assert_array_equal(arrays["coefs_0"], model.coefs_[0])
-        np.testing.assert_array_equal(arrays["intercepts_2"], model.intercepts_[2])
+    assert manifest["model"]["classes"]["values"] == model.classes_.tolist()
+    assert manifest["model"]["network"]["activation"] == "relu"
+
+
+def test_the_digest_is_of_the_file_with_zeros_in_its_place(path):
+    """Anyone can check the digest as docs/files.md describes it."""
+    save_model(small().fit(X, Y), path)
+    digest = read_manifest(path)["sha256"]
+    contents = path.read_bytes()
+    assert contents.count(digest.encode()) == 1
+    zeroed = contents.replace(digest.encode(), b"0" * 64)
+    assert hashlib.sha256(zeroed).hexdigest() == digest
+
+
+def test_safetensors_of_another_program_are_told_from_models(path):
+    """A file that this package did not write is refused by the function that does read it."""
+    save_file({"coefs_0": np.zeros((2, 3))}, path, {"activation": "relu"})
+    with pytest.raises(ModelFileError) as caught:
+        load_model(path)
+    assert str(caught.value) == (
+        f"load_model: expected {str(path)!r} to be a model file, got a safetensors file of another "
+        "program. Make a model of its weights by sk_mnist_mlp.export.from_safetensors."
+    )
 
 
 def test_loading_and_predicting_in_a_fresh_process_imports_no_tensorflow(path):
@@ -292,15 +339,8 @@ def test_files_of_earlier_formats_stay_readable(number):
 
 def test_a_newer_format_is_refused_with_its_version(path):
     """A file of a format number still to come says which version wrote it and what to do."""
-    from sk_mnist_mlp._storage.archive import write_archive
-
-    with open(path, "wb") as file:
-        write_archive(
-            file,
-            {"kind": "model", "format": 99, "written_by": {"sk_mnist_mlp": "9.9"}, "model": {}},
-            {},
-            who="a test",
-        )
+    manifest = {"kind": "model", "format": 99, "written_by": {"sk_mnist_mlp": "9.9"}, "model": {}}
+    write_tensors(path, manifest, {}, who="a test")
     with pytest.raises(ModelFileError) as caught:
         load_model(path)
     assert str(caught.value) == (
@@ -476,7 +516,7 @@ def test_a_full_disk_leaves_the_old_file_whole(path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    for place in ("os.fsync", "zipfile._ZipWriteFile.write", "os.replace"):
+    for place in ("os.fsync", "os.replace"):
         with monkeypatch.context() as patch:
             patch.setattr(place, full)
             with pytest.raises(OSError, match="No space left"):

@@ -1,7 +1,7 @@
 """Write the small model file that stands for the current format number in the tests.
 
 Run once when the format number goes up, before the release, and never again for that number:
-``python tests/data/make_model_file.py``.
+``python tests/persistence/data/make_model_file.py``.
 """
 
 import json
