@@ -99,7 +99,7 @@ def test_a_loaded_classifier_predicts_bit_for_bit_the_same(labels, path):
         {"hidden_units": [5], "early_stopping": True, "l2": 1e-3, "label_smoothing": 0.1},
         {"hidden_units": np.array([7, 6]), "class_weight": {3: 2.5, 4: 0.5}, "learning_rate": 0.01},
         {"dropout": np.float64(0.2), "batch_size": np.int64(32), "optimizer": "rmsprop"},
-        {"learning_rate_schedule": "cosine", "image_shape": (8, 8)},
+        {"learning_rate_schedule": "cosine"},
     ],
 )
 def test_parameters_survive(parameters, path):
