@@ -64,8 +64,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MLPDigitClassifier"]
 
-_NOT_FITTED = "%(name)s: expected a fitted estimator, got one not fitted yet. Call fit(X, y) first."
-
 
 class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """A multilayer perceptron for digits, or any table of numbers with labels.
@@ -86,13 +84,11 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         ``"relu"``, ``"relu6"``, ``"selu"``, ``"sigmoid"``, ``"silu"``, ``"softplus"``,
         ``"softsign"``, ``"swish"`` or ``"tanh"``, as Keras defines them.
     optimizer : str or keras.optimizers.Optimizer, default="adam"
-        Name of a Keras optimizer, or an instance, which is copied and never changed.
-        ``"adam"``, ``"adamw"``, ``"rmsprop"`` and ``"sgd"`` (and instances of them) train in the
-        fast engine.
+        Name of a Keras optimizer, or an instance, which is copied and never changed. ``"adam"``,
+        ``"adamw"``, ``"rmsprop"`` and ``"sgd"``, and instances of them, train in the fast engines.
     learning_rate : float, default=0.001
         Above 0. An optimizer given as an instance brings its own.
-    learning_rate_schedule : str, keras.optimizers.schedules.LearningRateSchedule or None, \
-            default=None
+    learning_rate_schedule : str, Keras LearningRateSchedule or None, default=None
         How the rate changes from step to step over one call of ``fit``. ``"cosine"``: up in a
         straight line over the first 5 % of the steps, then down half a cosine to zero
         (Loshchilov and Hutter 2017). ``"one_cycle"``: from 1/25 of the rate up over the first
@@ -110,9 +106,8 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         How to distort the images of each step, in training only: every image by a distortion of
         its own, drawn anew in every epoch.
     early_stopping : bool, default=False
-        Whether to hold out ``validation_fraction`` of the rows, stop when their accuracy has not
-        risen by ``tol`` for ``n_iter_no_change`` epochs, and keep the weights that did best on
-        them.
+        Whether to hold out rows, stop when their accuracy has not risen by ``tol`` for
+        ``n_iter_no_change`` epochs, and keep the weights that did best on them.
     validation_fraction : float, default=0.1
         Share of each class to hold out, in (0, 1). Only with ``early_stopping``.
     n_iter_no_change : int, default=10
@@ -120,11 +115,9 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     tol : float, default=0.0001
         Rise in accuracy that counts as improvement. Only with ``early_stopping``.
     class_weight : dict, "balanced" or None, default=None
-        Label to weight; labels not named weigh one. ``"balanced"`` weighs classes by the inverse
-        of their frequency.
+        Label to weight; labels not named weigh one. ``"balanced"``: the inverse of frequency.
     warm_start : bool, default=False
-        Whether ``fit`` resumes from the weights and moments of the last call. After a training that
-        diverged it starts anew, with a warning.
+        Whether ``fit`` resumes from the last call; anew, with a warning, if that diverged.
     callbacks : keras.callbacks.Callback, list of them or None, default=None
         Run between epochs, on shallow copies. Weights, learning rate and ``stop_training`` that
         they set count in every engine; the rate that they see is the one that a schedule
@@ -144,13 +137,12 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Decides first weights, row order, dropout, distortions and held-out rows. An int makes
         every ``fit`` the same, bit for bit.
     verbose : int, default=0
-        0: silent. 1: a live bar, or one line per epoch where nobody watches. 2: one line per
-        epoch.
+        0: silent. 1: a live bar, or lines where nobody watches. 2: one line per epoch.
 
     Attributes
     ----------
-    best_loss_ : float or None
-        The lowest loss of an epoch; None where there is no history.
+    best_loss_, loss_ : float or None
+        The lowest and the last epoch's loss; None where there is no history.
     best_validation_score_ : float or None
         The highest accuracy on the held-out rows; None without early stopping.
     classes_ : ndarray of shape (n_classes,)
@@ -164,20 +156,16 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     history_ : dict of str to list of float
         One value per epoch: ``loss``, ``accuracy`` (both in training, with dropout), and with
         early stopping ``val_loss`` and ``val_accuracy``; NaN for epochs without it.
-    loss_ : float or None
-        The last epoch's loss; None where there is no history.
     loss_curve_ : list of float
         ``history_["loss"]``.
     model_ : keras.Sequential
         The network as a Keras model with softmax output; built when first asked for.
-    n_features_in_ : int
-        Columns of X.
+    n_features_in_, n_outputs_ : int
+        Columns of X, and classes.
     n_iter_ : int
         Epochs behind the weights, those of earlier warm starts included.
     n_layers_ : int
         Layers, the input's and the output's included.
-    n_outputs_ : int
-        Outputs: the number of classes.
     out_activation_ : str
         ``"softmax"``.
     validation_scores_ : list of float or None
@@ -198,10 +186,9 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     References
     ----------
     Srivastava et al. (2014), Dropout: a simple way to prevent neural networks from overfitting,
-    JMLR 15. Kingma and Ba (2015), Adam: A method for stochastic optimization, ICLR. Loshchilov and
-    Hutter (2017), SGDR: Stochastic gradient descent with warm restarts, ICLR. Smith and Topin
-    (2018), Super-convergence, arXiv:1708.07120. Gal and Ghahramani (2016),
-    Dropout as a Bayesian approximation, ICML.
+    JMLR 15. Kingma and Ba (2015), Adam: A method for stochastic optimization, ICLR. Gal and
+    Ghahramani (2016), Dropout as a Bayesian approximation, ICML. Loshchilov and Hutter (2017),
+    SGDR, ICLR. Smith and Topin (2018), Super-convergence, arXiv:1708.07120.
 
     Examples
     --------
@@ -564,9 +551,9 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     ) -> NDArray[Any]:
         """Draw each class's probability again and again, with dropout left on.
 
-        Where the draws of a row disagree, the network is unsure of it; their mean is an estimate
-        of the probabilities that is often better calibrated than :meth:`predict_proba`. The
-        fraction dropped is that of ``fit``; with ``dropout=0`` all draws are the same.
+        Where the draws of a row disagree, the network is unsure of it; their mean is often better
+        calibrated than :meth:`predict_proba` (Gal and Ghahramani 2016). The fraction dropped is
+        that of ``fit``; with ``dropout=0`` all draws are the same.
 
         Parameters
         ----------
@@ -581,11 +568,6 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         -------
         probabilities : ndarray of shape (n_samples, n_rows, n_classes), float64
             Classes in the order of ``classes_``; sums over them are one.
-
-        References
-        ----------
-        Gal and Ghahramani (2016), Dropout as a Bayesian approximation: representing model
-        uncertainty in deep learning, ICML.
 
         Examples
         --------
@@ -614,7 +596,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return tuple(map(Layer, self.coefs_, self.intercepts_))
 
     def _check_rows(self, X: Any) -> NDArray[Any]:
-        check_is_fitted(self, "coefs_", msg=_NOT_FITTED)
+        check_is_fitted(self, "coefs_")
         if not self._is_finite:
             raise ValueError(
                 f"{self._who}: expected finite weights, got those of a training that diverged in "
@@ -626,7 +608,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     @property
     def model_(self) -> keras.Sequential:
         """The network as a ``keras.Sequential`` with softmax output; imports Keras."""
-        check_is_fitted(self, "coefs_", msg=_NOT_FITTED)
+        check_is_fitted(self, "coefs_")
         if "_keras_model" not in vars(self):
             start_tensorflow()
             self._keras_model = build_network(self._network, self._layers())

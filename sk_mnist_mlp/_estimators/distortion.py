@@ -137,13 +137,6 @@ class RandomDistortion(BaseEstimator):
             If a parameter is out of its range, which is narrower for small images.
         TypeError, ValueError
             If ``images`` are no images.
-
-        Examples
-        --------
-        >>> from sklearn.datasets import load_digits
-        >>> from sk_mnist_mlp import RandomDistortion
-        >>> RandomDistortion(translation=1).transform(load_digits().data[:5]).shape
-        (5, 64)
         """
         with named(type(self).__name__):
             array = check_images(self, images)

@@ -35,42 +35,35 @@ class ImageFlattener(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     scale : "auto", None or float, default="auto"
-        What every pixel is divided by.
-
-        * ``"auto"``: integers by the largest value of their dtype, so `uint8` by 255 and `uint16`
-          by 65535; booleans become 0 and 1; floats stay as they are.
-        * ``None``: nothing. Pixels are only cast to float32.
-        * a positive number: that number, whatever the dtype. For example 255 for pixels of 0-255
-          in a list or a table, or 16 for :func:`sklearn.datasets.load_digits`.
+        What every pixel is divided by. ``"auto"``: integers by the largest value of their dtype,
+        so `uint8` by 255 and `uint16` by 65535; booleans become 0 and 1; floats stay as they are.
+        None: nothing. A number: that, whatever the dtype, such as 255 for pixels of 0 to 255 in a
+        list or a table, or 16 for :func:`sklearn.datasets.load_digits`.
 
     Attributes
     ----------
     n_features_in_ : int
         Number of pixels of one image: height x width x channels.
-
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns seen in `fit`. Only there after fitting a table whose column names
         are all strings.
-
     image_shape_ : tuple of int
         Shape of one image, without the samples: ``(height, width)`` or
         ``(height, width, channels)``. Flat rows do not tell it: a square number of pixels is taken
         as a square image of one channel (784 as 28 x 28), any other number stays flat,
         ``(n_features_in_,)``.
-
     image_dtype_ : numpy.dtype
         Type of the pixels seen in `fit`, which `inverse_transform` gives back.
 
     Notes
     -----
-    This transformer is stateless: `transform` needs no `fit`. What `fit` remembers serves to check
-    later images and to name and rebuild them. It never decides how pixels are scaled.
+    `transform` needs no `fit`. What `fit` remembers serves to check later images and to name and
+    rebuild them; it never decides how pixels are scaled.
 
-    Under ``scale="auto"`` the scaling depends on the dtype alone, never on the values, so that
-    training and test images cannot be scaled differently. The price is paid by 8-bit pixels in a
-    wider type, such as the int64 of a Python list or of a CSV file: divided by
-    9223372036854775807 they come out all but black. `transform` warns then; ``scale=255`` is the
-    remedy. Negative integers come out negative, as zero stays zero.
+    Under ``scale="auto"`` the dtype alone decides, never the values, so that training and test
+    images cannot be scaled differently. The price is paid by 8-bit pixels in a wider type, such as
+    the int64 of a Python list or a CSV file, which come out all but black. `transform` warns then;
+    ``scale=255`` is the remedy. Negative integers come out negative, as zero stays zero.
 
     The input is never written to. The output is a new array, except for float32 pixels that need
     no scaling: it may then share memory with the input.
@@ -105,7 +98,6 @@ class ImageFlattener(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         X : array-like of shape (n_samples, height, width), \
                 (n_samples, height, width, channels) or (n_samples, n_pixels)
             Images of any real dtype, or flat rows, which may be a table. Channels come last.
-
         y : object, default=None
             Ignored. There because scikit-learn's pipelines pass it.
 
@@ -121,13 +113,6 @@ class ImageFlattener(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             image of at least one finite, real pixel.
         TypeError
             If `X` is sparse or a scalar.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sk_mnist_mlp import ImageFlattener
-        >>> ImageFlattener().fit(np.zeros((1, 28, 28), dtype=np.uint8)).image_shape_
-        (28, 28)
         """
         divisor_of(self.scale, np.dtype(np.uint8))
         images = self._check_images(X, reset=True)
@@ -172,14 +157,6 @@ class ImageFlattener(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         -----
         UserWarning
             If ``scale="auto"`` makes integer pixels of more than 8 bits all but black.
-
-        Examples
-        --------
-        >>> from sklearn.datasets import load_digits
-        >>> from sk_mnist_mlp import ImageFlattener
-        >>> rows = ImageFlattener(scale=16).transform(load_digits().images)
-        >>> rows.shape, rows.max().item()
-        ((1797, 64), 1.0)
         """
         images = self._check_images(X, reset=False)
         divisor = divisor_of(self.scale, images.dtype)
@@ -221,16 +198,6 @@ class ImageFlattener(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         ValueError
             If `scale` is none of the documented values, or `X` is not a batch of rows of
             `n_features_in_` finite numbers.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sk_mnist_mlp import ImageFlattener
-        >>> images = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
-        >>> flattener = ImageFlattener()
-        >>> rows = flattener.fit_transform(images)
-        >>> np.array_equal(flattener.inverse_transform(rows), images)
-        True
         """
         check_is_fitted(self, "image_shape_")
         rows = check_array(X, dtype=[np.float32, np.float64], estimator=self, input_name="X")
@@ -266,13 +233,6 @@ class ImageFlattener(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             If `fit` was not called: the shape is not known then.
         ValueError
             If `input_features` are not those seen in `fit`.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sk_mnist_mlp import ImageFlattener
-        >>> ImageFlattener().fit(np.zeros((1, 28, 28))).get_feature_names_out()[-1]
-        'pixel_27_27'
         """
         check_is_fitted(self, "image_shape_")
         check_input_features(self, input_features)

@@ -61,20 +61,17 @@ def make_plan(
         distortion, image_shape = checked_distortion(
             who, augmentation, (n_features,), prefix="augmentation__"
         )
-    _check_optimizer(parameters["optimizer"])
-    optimizer, schedule = parameters["optimizer"], parameters["learning_rate_schedule"]
-    learning_rate = _learning_rate(optimizer, float(parameters["learning_rate"]))
-    _check_schedule(schedule, optimizer, learning_rate, partial=partial)
+    learning_rate = _learning_rate(parameters, partial=partial)
     stopping = None
     if parameters["early_stopping"] and not partial:
         stopping = EarlyStopping(int(parameters["n_iter_no_change"]), float(parameters["tol"]))
     epochs = int(parameters["epochs"])
     return TrainingPlan(
         network=network,
-        optimizer=optimizer,
-        rule=optimizer_spec(optimizer, learning_rate),
+        optimizer=parameters["optimizer"],
+        rule=optimizer_spec(parameters["optimizer"], learning_rate),
         learning_rate=learning_rate,
-        schedule=schedule,
+        schedule=parameters["learning_rate_schedule"],
         label_smoothing=float(parameters["label_smoothing"]),
         batch_size=int(parameters["batch_size"]),
         epochs=1 if partial else epochs,
@@ -95,18 +92,10 @@ def make_hooks(
     callbacks = given if isinstance(given, (list, tuple)) else [] if given is None else [given]
     return TrainingHooks(
         who=who,
-        callbacks=tuple(copy.copy(callback) for callback in callbacks),
+        callbacks=tuple(map(copy.copy, callbacks)),
         observers=tuple(observers),
         verbose=int(parameters["verbose"]),
     )
-
-
-def _learning_rate(optimizer: Any, given: float) -> float:
-    """The learning rate that training begins with."""
-    if isinstance(optimizer, str):
-        return given
-    rate = optimizer.get_config()["learning_rate"]
-    return float(rate if isinstance(rate, numbers.Real) else optimizer.learning_rate)
 
 
 def layer_widths(hidden_units: int | Sequence[int]) -> tuple[int, ...]:
@@ -116,11 +105,18 @@ def layer_widths(hidden_units: int | Sequence[int]) -> tuple[int, ...]:
     return tuple(map(int, hidden_units))  # type: ignore[arg-type]  # Integral is not int to mypy
 
 
-def _check_optimizer(optimizer: Any) -> None:
-    """Refuse what copies of an optimizer cannot carry.
-
-    That is leaving undecayed variables of another model, or names where the class is not Keras's.
-    """
+def _learning_rate(parameters: Mapping[str, Any], *, partial: bool) -> float:
+    """The rate that training begins with, once optimizer and schedule are found to go together."""
+    optimizer, schedule = parameters["optimizer"], parameters["learning_rate_schedule"]
+    if partial and isinstance(schedule, str):
+        raise InvalidParameterError(
+            "expected learning_rate_schedule to be None or a Keras schedule in partial_fit, which "
+            f"knows no last epoch, got {schedule!r}. Call fit instead, or set "
+            "learning_rate_schedule=None."
+        )
+    if isinstance(optimizer, str):
+        return float(parameters["learning_rate"])
+    # Copies carry no variables of another model, nor names where the class is not Keras's own.
     foreign = bool(getattr(optimizer, "_exclude_from_weight_decay", None))
     if foreign or (undecayed(optimizer) and config_of(optimizer) is None):
         raise InvalidParameterError(
@@ -128,28 +124,21 @@ def _check_optimizer(optimizer: Any) -> None:
             "got what copies of the optimizer cannot carry. Name the variables: "
             'exclude_from_weight_decay(var_names=["bias"]).'
         )
-
-
-def _check_schedule(schedule: Any, optimizer: Any, learning_rate: float, *, partial: bool) -> None:
-    if partial and isinstance(schedule, str):
-        raise InvalidParameterError(
-            "expected learning_rate_schedule to be None or a Keras schedule in partial_fit, which "
-            f"knows no last epoch, got {schedule!r}. Call fit instead, or set "
-            "learning_rate_schedule=None."
-        )
-    if schedule is None or isinstance(optimizer, str):
-        return
-    if not isinstance(optimizer.get_config()["learning_rate"], numbers.Real):
+    rate = optimizer.get_config()["learning_rate"]
+    if not isinstance(rate, numbers.Real):
+        if schedule is None:
+            return float(optimizer.learning_rate)
         raise InvalidParameterError(
             f"expected one learning rate schedule, got learning_rate_schedule={schedule!r} and an "
             "optimizer with a schedule of its own. Give the optimizer a number as learning_rate, "
             "or set learning_rate_schedule=None."
         )
-    if not learning_rate:
+    if schedule is not None and not rate:
         raise InvalidParameterError(
             "expected an optimizer whose learning_rate is above 0, which learning_rate_schedule="
             f"{schedule!r} scales, got 0. Set a rate, or learning_rate_schedule=None."
         )
+    return float(rate)
 
 
 # ----------------------------------------------------------------------------------------------

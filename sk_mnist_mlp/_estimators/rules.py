@@ -15,12 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from sk_mnist_mlp._estimators.sklearn_compat import (
-    HasMethods,
-    Interval,
-    StrOptions,
-    validate_parameter_constraints,
-)
+from sk_mnist_mlp._estimators.sklearn_compat import constraints
 from sk_mnist_mlp._network import ACTIVATIONS
 from sk_mnist_mlp._training import ENGINES, OPTIMIZERS, SCHEDULES, start_tensorflow
 from sk_mnist_mlp.exceptions import InvalidParameterError
@@ -55,7 +50,7 @@ def check_parameters(
 ) -> None:
     """Raise InvalidParameterError for the first parameter that satisfies none of its rules."""
     try:
-        validate_parameter_constraints(rules, parameters, who)
+        constraints.validate_parameter_constraints(rules, parameters, who)
     except ValueError as error:
         raise InvalidParameterError(str(error)) from None
 
@@ -74,7 +69,7 @@ def is_real(value: Any) -> bool:
         return False
 
 
-class Number(Interval):
+class Number(constraints.Interval):
     """Finite numbers of an interval; scikit-learn's own takes True and False for numbers."""
 
     def __init__(self, kind: type, left: float, right: float | None = None, closed: str = "left"):
@@ -84,14 +79,14 @@ class Number(Interval):
         return is_real(value) and bool(super().is_satisfied_by(value))
 
 
-class OneOf(StrOptions):
+class OneOf(constraints.StrOptions):
     """Strings, listed in the order in which they are given."""
 
     def __init__(self, names: Iterable[str]):
         super().__init__(dict.fromkeys(names).keys())
 
 
-class Satisfying(HasMethods):
+class Satisfying(constraints.HasMethods):
     """What a function says yes to; a subclass, as scikit-learn takes only kinds that it knows."""
 
     def __init__(self, holds: Callable[[Any], bool], words: str):

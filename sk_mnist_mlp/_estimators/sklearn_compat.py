@@ -8,27 +8,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._param_validation import (
-    HasMethods,
-    Interval,
-    StrOptions,
-    validate_parameter_constraints,
-)
+from sklearn.utils import _param_validation as constraints
 from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight
 
 __all__ = [
     "DOC_LINK_TEMPLATE",
     "CallbackSupportMixin",
-    "HasMethods",
-    "Interval",
-    "StrOptions",
     "check_input_features",
     "check_sample_weight",
+    "constraints",
     "open_fit_context",
     "output_container",
     "sample_weight_requests",
     "single_task",
-    "validate_parameter_constraints",
     "with_callbacks",
 ]
 

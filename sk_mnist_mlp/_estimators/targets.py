@@ -135,10 +135,10 @@ def combine_weights(
 ) -> NDArray[np.float64] | None:
     """One weight a row out of sample and class weights, the largest below one; None for all alike.
 
-    The loss divides by their sum, so only their ratios count. Mantissas and powers of two are
-    kept apart until the largest product is known: finite weights of any size neither overflow nor
-    vanish on the way, and a power of two changes no ratio by as much as a bit. What is too small
-    for ``dtype`` counts as zero, lest a batch of such rows alone divide by zero.
+    The loss divides by their sum, so only their ratios count. They are scaled by powers of two,
+    which change no ratio, before anything is multiplied, so that weights of any size neither
+    overflow nor vanish. What is too small for ``dtype`` counts as zero, lest a batch of such rows
+    alone divide by zero.
 
     Examples
     --------
@@ -146,48 +146,39 @@ def combine_weights(
     >>> combine_weights(*rows, None, "float32").round(3)
     array([0.187, 0.56 , 0.   ])
     >>> combine_weights(*rows, {"a": 1e300, "b": 0}, "float32").round(3)
-    array([0.557, 0.   , 0.   ])
+    array([0.747, 0.   , 0.   ])
     """
     if sample_weight is None and class_weight is None:
         return None
     weights = np.ones(len(labels)) if sample_weight is None else sample_weight
-    mantissas, powers = np.frexp(weights)
-    if class_weight is not None:
-        if isinstance(class_weight, str):
-            factors, of_factors = _balance(mantissas, powers, labels, len(classes))
-        else:
-            factors, of_factors = np.frexp(_factors(classes, class_weight))
-        mantissas, carried = np.frexp(mantissas * factors[labels])
-        powers = powers + carried + of_factors[labels]
-        if not mantissas.any():
+    with np.errstate(under="ignore"):
+        if class_weight == "balanced":
+            weights = _balanced(weights, labels, len(classes))
+        elif isinstance(class_weight, Mapping):
+            weights = _scaled(weights) * _scaled(_factors(classes, class_weight))[labels]
+        if not weights.any():
             raise ValueError(
-                f"expected class_weight to leave some row with a weight above 0, got "
+                "expected class_weight to leave some row with a weight above 0, got "
                 f"{class_weight!r}. Raise a weight."
             )
-    with np.errstate(under="ignore"):
-        scaled = np.ldexp(mantissas, powers - powers[mantissas > 0].max())
-    return np.where(scaled < np.finfo(dtype).tiny, 0.0, scaled)
+        weights = _scaled(weights)
+    return np.where(weights < np.finfo(dtype).tiny, 0.0, weights)
 
 
-def _balance(
-    mantissas: NDArray[np.float64],
-    powers: NDArray[np.int32],
-    labels: NDArray[np.int32],
-    n_classes: int,
-) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Factor of each class that makes all weigh alike, as a number and a power of two.
+def _scaled(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divide by a power of two that brings the largest below one."""
+    return np.ldexp(weights, -np.frexp(weights.max())[1])
 
-    It is ``n / (n_classes * n_k)`` with weighted counts, and finite for a class of no weight.
-    """
-    top: NDArray[np.int32] = np.full(n_classes, np.iinfo(np.int32).min, np.int32)
-    counted = mantissas > 0
-    np.maximum.at(top, labels[counted], powers[counted])
-    top = np.where(top == np.iinfo(np.int32).min, 0, top)
-    with np.errstate(under="ignore"):
-        shares = np.ldexp(mantissas, powers - top[labels])
-        counts = np.bincount(labels, shares, minlength=n_classes)
-        total = np.ldexp(counts, top - top[counts > 0].max()).sum()
-    return total / (n_classes * np.where(counts > 0, counts, 1.0)), -top
+
+def _balanced(
+    weights: NDArray[np.float64], labels: NDArray[np.int32], n_classes: int
+) -> NDArray[np.float64]:
+    """Have the weights of each class sum to one, but of a class that has none."""
+    largest = np.zeros(n_classes)
+    np.maximum.at(largest, labels, weights)
+    scaled = np.ldexp(weights, -np.frexp(largest)[1][labels])
+    sums = np.bincount(labels, scaled, minlength=n_classes)
+    return scaled / np.where(sums > 0, sums, 1.0)[labels]
 
 
 def _factors(classes: NDArray[Any], class_weight: Mapping[Any, float]) -> NDArray[np.float64]:
@@ -196,17 +187,11 @@ def _factors(classes: NDArray[Any], class_weight: Mapping[Any, float]) -> NDArra
     As in scikit-learn, a label that does not occur is a mistake only where a class is not named:
     the rows of one fold may lack a class that others have.
     """
-    weights = {_plain(label): float(weight) for label, weight in class_weight.items()}
-    labels = [_plain(label) for label in classes]
-    strange = [label for label in weights if label not in labels]
-    if strange and not all(label in weights for label in labels):
+    labels = classes.tolist()
+    strange = [label for label in class_weight if label not in labels]
+    if strange and not all(label in class_weight for label in labels):
         raise ValueError(
             f"expected class_weight of the classes {shown(classes)}, got the label "
             f"{strange[0]!r}. Key it by labels as they stand in y."
         )
-    return np.array([weights.get(label, 1.0) for label in labels])
-
-
-def _plain(label: Any) -> Any:
-    """A label as Python's own, however it was made."""
-    return label.item() if isinstance(label, np.generic) else label
+    return np.array([float(class_weight.get(label, 1.0)) for label in labels])

@@ -705,7 +705,8 @@ def test_going_on_with_other_layers(fitted):
 def test_unfitted(ask):
     """Asking a classifier that has learnt nothing is scikit-learn's NotFittedError."""
     assert refusal(MLPDigitClassifier(), ask, NotFittedError) == (
-        f"{WHO}a fitted estimator, got one not fitted yet. Call fit(X, y) first."
+        "This MLPDigitClassifier instance is not fitted yet. Call 'fit' with appropriate arguments "
+        "before using this estimator."
     )
     assert not hasattr(MLPDigitClassifier(), "model_")
 

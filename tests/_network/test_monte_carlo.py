@@ -192,8 +192,8 @@ def test_a_random_state_that_is_none_is_refused(model):
 def test_an_unfitted_estimator_is_refused():
     """There is nothing to draw from before ``fit``."""
     sentence = (
-        "MLPDigitClassifier: expected a fitted estimator, got one not fitted yet. Call fit(X, y) "
-        "first."
+        "This MLPDigitClassifier instance is not fitted yet. Call 'fit' with appropriate arguments "
+        "before using this estimator."
     )
     with pytest.raises(NotFittedError, match=f"^{re.escape(sentence)}$"):
         MLPDigitClassifier().predict_proba_samples(X)
