@@ -275,7 +275,7 @@ def check_images(estimator: Any, X: Any) -> NDArray[Any]:
         raise ValueError(
             f"{type(estimator).__name__}: expected numbers of shape (n_samples, height, width), "
             "(n_samples, height, width, channels) or (n_samples, n_pixels), got "
-            f"{images.dtype} of shape {images.shape}. Reshape or convert them: X[np.newaxis] makes "
+            f"{images.dtype} of shape {images.shape}. Reshape your data: X[np.newaxis] makes "
             "a batch of one image or one flat row."
         )
     return images

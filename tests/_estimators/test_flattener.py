@@ -368,7 +368,7 @@ def test_way_back_rounds_and_clips(dtype):
 
 NO_IMAGES = (
     "ImageFlattener: expected numbers of shape (n_samples, height, width), (n_samples, height, "
-    "width, channels) or (n_samples, n_pixels), got {} of shape {}. Reshape or convert them: "
+    "width, channels) or (n_samples, n_pixels), got {} of shape {}. Reshape your data: "
     "X[np.newaxis] makes a batch of one image or one flat row."
 )
 

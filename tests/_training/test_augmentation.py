@@ -397,7 +397,7 @@ def test_what_is_no_batch_of_images_is_refused(shape):
     assert str(caught.value) == (
         "RandomDistortion: expected numbers of shape (n_samples, height, width), (n_samples, "
         "height, width, channels) or (n_samples, n_pixels), got float64 of shape "
-        f"{shape}. Reshape or convert them: X[np.newaxis] makes a batch of one image or one flat "
+        f"{shape}. Reshape your data: X[np.newaxis] makes a batch of one image or one flat "
         "row."
     )
 
