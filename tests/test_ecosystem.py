@@ -99,7 +99,7 @@ def test_a_search_reports_a_wrong_parameter_and_goes_on():
     search = GridSearchCV(small(), {"dropout": [0.1, 45]}, cv=3)
     with pytest.warns() as caught:
         search.fit(X, y)
-    assert "expected dropout to be a number in [0, 1), got 45." in str(caught[0].message)
+    assert "must be a float in the range [0.0, 1.0). Got 45 instead." in str(caught[0].message)
     assert search.best_params_ == {"dropout": 0.1}
     assert np.isnan(search.cv_results_["mean_test_score"][1])
 

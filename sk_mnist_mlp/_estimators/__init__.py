@@ -7,7 +7,7 @@ from sk_mnist_mlp._estimators.classifier import MLPDigitClassifier
 from sk_mnist_mlp._estimators.distortion import RandomDistortion
 from sk_mnist_mlp._estimators.flattener import ImageFlattener, divisor_of
 from sk_mnist_mlp._estimators.recipes import RECIPES, make_digit_pipeline
-from sk_mnist_mlp._estimators.rules import is_real
+from sk_mnist_mlp._estimators.rules import is_real, named
 from sk_mnist_mlp._estimators.sklearn_compat import output_container, sample_weight_requests
 from sk_mnist_mlp._estimators.targets import check_labels
 
@@ -20,6 +20,7 @@ __all__ = [
     "divisor_of",
     "is_real",
     "make_digit_pipeline",
+    "named",
     "output_container",
     "sample_weight_requests",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import inspect
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,26 +14,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sk_mnist_mlp._estimators.distortion import RandomDistortion
 from sk_mnist_mlp._estimators.planning import layer_widths, make_data, make_hooks, make_plan
 from sk_mnist_mlp._estimators.rules import (
-    check_finite,
+    CLASSIFIER_RULES,
+    COUNT,
+    RANDOM_STATE,
     check_parameters,
-    check_sampling,
-    check_table,
-    clear_sentences,
-    warn_of_raw_pixels,
+    named,
 )
-from sk_mnist_mlp._estimators.sample_weight import check_sample_weight
 from sk_mnist_mlp._estimators.sklearn_callbacks import EpochTasks
 from sk_mnist_mlp._estimators.sklearn_compat import (
     DOC_LINK_TEMPLATE,
     CallbackSupportMixin,
+    check_sample_weight,
     with_callbacks,
 )
-from sk_mnist_mlp._estimators.targets import check_classes, check_labels, find_classes, shown
+from sk_mnist_mlp._estimators.tables import check_table, user_level, warn_of_raw_pixels
+from sk_mnist_mlp._estimators.targets import check_classes, check_labels, find_classes
 from sk_mnist_mlp._network import (
     Layer,
     Layers,
@@ -65,8 +64,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MLPDigitClassifier"]
 
-_NOT_FITTED = "%(name)s: expected a fitted estimator, got one not fitted yet. Call fit(X, y) first."
-
 
 class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """A multilayer perceptron for digits, or any table of numbers with labels.
@@ -87,13 +84,11 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         ``"relu"``, ``"relu6"``, ``"selu"``, ``"sigmoid"``, ``"silu"``, ``"softplus"``,
         ``"softsign"``, ``"swish"`` or ``"tanh"``, as Keras defines them.
     optimizer : str or keras.optimizers.Optimizer, default="adam"
-        Name of a Keras optimizer, or an instance, which is copied and never changed.
-        ``"adam"``, ``"adamw"``, ``"rmsprop"`` and ``"sgd"`` (and instances of them) train in the
-        fast engine.
+        Name of a Keras optimizer, or an instance, which is copied and never changed. ``"adam"``,
+        ``"adamw"``, ``"rmsprop"`` and ``"sgd"``, and instances of them, train in the fast engines.
     learning_rate : float, default=0.001
         Above 0. An optimizer given as an instance brings its own.
-    learning_rate_schedule : str, keras.optimizers.schedules.LearningRateSchedule or None, \
-            default=None
+    learning_rate_schedule : str, Keras LearningRateSchedule or None, default=None
         How the rate changes from step to step over one call of ``fit``. ``"cosine"``: up in a
         straight line over the first 5 % of the steps, then down half a cosine to zero
         (Loshchilov and Hutter 2017). ``"one_cycle"``: from 1/25 of the rate up over the first
@@ -110,13 +105,9 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     augmentation : RandomDistortion or None, default=None
         How to distort the images of each step, in training only: every image by a distortion of
         its own, drawn anew in every epoch.
-    image_shape : (height, width), (height, width, channels) or None, default=None
-        Of the images in the rows, pixel by pixel, row by row. None: square, of one channel. Only
-        with ``augmentation``.
     early_stopping : bool, default=False
-        Whether to hold out ``validation_fraction`` of the rows, stop when their accuracy has not
-        risen by ``tol`` for ``n_iter_no_change`` epochs, and keep the weights that did best on
-        them.
+        Whether to hold out rows, stop when their accuracy has not risen by ``tol`` for
+        ``n_iter_no_change`` epochs, and keep the weights that did best on them.
     validation_fraction : float, default=0.1
         Share of each class to hold out, in (0, 1). Only with ``early_stopping``.
     n_iter_no_change : int, default=10
@@ -124,11 +115,9 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     tol : float, default=0.0001
         Rise in accuracy that counts as improvement. Only with ``early_stopping``.
     class_weight : dict, "balanced" or None, default=None
-        Label to weight; labels not named weigh one. ``"balanced"`` weighs classes by the inverse
-        of their frequency.
+        Label to weight; labels not named weigh one. ``"balanced"``: the inverse of frequency.
     warm_start : bool, default=False
-        Whether ``fit`` resumes from the weights and moments of the last call. After a training that
-        diverged it starts anew, with a warning.
+        Whether ``fit`` resumes from the last call; anew, with a warning, if that diverged.
     callbacks : keras.callbacks.Callback, list of them or None, default=None
         Run between epochs, on shallow copies. Weights, learning rate and ``stop_training`` that
         they set count in every engine; the rate that they see is the one that a schedule
@@ -148,13 +137,12 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Decides first weights, row order, dropout, distortions and held-out rows. An int makes
         every ``fit`` the same, bit for bit.
     verbose : int, default=0
-        0: silent. 1: a live bar, or one line per epoch where nobody watches. 2: one line per
-        epoch.
+        0: silent. 1: a live bar, or lines where nobody watches. 2: one line per epoch.
 
     Attributes
     ----------
-    best_loss_ : float or None
-        The lowest loss of an epoch; None where there is no history.
+    best_loss_, loss_ : float or None
+        The lowest and the last epoch's loss; None where there is no history.
     best_validation_score_ : float or None
         The highest accuracy on the held-out rows; None without early stopping.
     classes_ : ndarray of shape (n_classes,)
@@ -168,20 +156,16 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     history_ : dict of str to list of float
         One value per epoch: ``loss``, ``accuracy`` (both in training, with dropout), and with
         early stopping ``val_loss`` and ``val_accuracy``; NaN for epochs without it.
-    loss_ : float or None
-        The last epoch's loss; None where there is no history.
     loss_curve_ : list of float
         ``history_["loss"]``.
     model_ : keras.Sequential
         The network as a Keras model with softmax output; built when first asked for.
-    n_features_in_ : int
-        Columns of X.
+    n_features_in_, n_outputs_ : int
+        Columns of X, and classes.
     n_iter_ : int
         Epochs behind the weights, those of earlier warm starts included.
     n_layers_ : int
         Layers, the input's and the output's included.
-    n_outputs_ : int
-        Outputs: the number of classes.
     out_activation_ : str
         ``"softmax"``.
     validation_scores_ : list of float or None
@@ -202,10 +186,9 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     References
     ----------
     Srivastava et al. (2014), Dropout: a simple way to prevent neural networks from overfitting,
-    JMLR 15. Kingma and Ba (2015), Adam: A method for stochastic optimization, ICLR. Loshchilov and
-    Hutter (2017), SGDR: Stochastic gradient descent with warm restarts, ICLR. Smith and Topin
-    (2018), Super-convergence, arXiv:1708.07120. Gal and Ghahramani (2016),
-    Dropout as a Bayesian approximation, ICML.
+    JMLR 15. Kingma and Ba (2015), Adam: A method for stochastic optimization, ICLR. Gal and
+    Ghahramani (2016), Dropout as a Bayesian approximation, ICML. Loshchilov and Hutter (2017),
+    SGDR, ICLR. Smith and Topin (2018), Super-convergence, arXiv:1708.07120.
 
     Examples
     --------
@@ -219,6 +202,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     _doc_link_module = "sk_mnist_mlp"
     _doc_link_template = DOC_LINK_TEMPLATE
+    _parameter_constraints = CLASSIFIER_RULES | {"augmentation": [None, RandomDistortion]}
 
     def __init__(
         self,
@@ -234,7 +218,6 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         batch_size: int = 128,
         epochs: int = 20,
         augmentation: Any = None,
-        image_shape: Sequence[int] | None = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
@@ -259,7 +242,6 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.batch_size = batch_size
         self.epochs = epochs
         self.augmentation = augmentation
-        self.image_shape = image_shape
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
@@ -306,12 +288,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             If ``X`` looks like raw pixels of 0 to 255, which an
             :class:`~sk_mnist_mlp.ImageFlattener` would scale.
         """
-        with self._unchanged_on_error():
-            given = X, y, sample_weight
-            start = self._start() if self.warm_start else None
-            X, y, weights = self._check_training_data(*given, reset=start is None)
-            classes = find_classes(self._who, y, weights) if start is None else start.classes
-            return self._train(X, y, weights, classes, start, given=given)
+        return self._fit(X, y, sample_weight)
 
     def partial_fit(
         self,
@@ -346,51 +323,62 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         ValueError, TypeError
             If a parameter or the data are wrong; the estimator then stays as it was.
         """
+        return self._fit(X, y, sample_weight, classes, partial=True)
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, classes: Any = None, *, partial: bool = False
+    ) -> Self:
+        tasks = EpochTasks(self, self._attributes, X, y, sample_weight)
         with self._unchanged_on_error():
-            start = self._start()
-            known = self._check_known_classes(classes)
-            X, y, weights = self._check_training_data(X, y, sample_weight, reset=start is None)
-            self._train(X, y, weights, known, start, partial=True)
-            self._keeps_state = True
-            return self
+            with named(self._who):
+                job, engine = self._plan(X, y, sample_weight, classes, tasks, partial=partial)
+            return self._train(job, engine, tasks, partial=partial)
 
     @with_callbacks
-    def _train(
-        self,
-        X: NDArray[Any],
-        y: NDArray[Any],
-        sample_weight: NDArray[np.float64] | None,
-        classes: NDArray[Any],
-        start: FittedNetwork | None,
-        *,
-        partial: bool = False,
-        given: tuple[Any, Any, Any] | None = None,
-    ) -> Self:
-        # Plan: all checks that need the data end here.
+    def _train(self, job: Job, engine: str, tasks: EpochTasks, *, partial: bool) -> Self:
+        if not partial:
+            tasks.open(job.plan.epochs)
+        fitted = train(job, engine)
+        tasks.close(fitted)
+        self._adopt(fitted, keeps_state=partial or self.warm_start)
+        return self
+
+    def _plan(
+        self, X: Any, y: Any, sample_weight: Any, classes: Any, tasks: EpochTasks, *, partial: bool
+    ) -> tuple[Job, str]:
+        """What to train and by which engine; every check is made here, before any work."""
         who, parameters = self._who, self._parameters()
+        check_parameters(who, parameters, MLPDigitClassifier._parameter_constraints)
+        start = self._start() if partial or self.warm_start else None
+        if partial:
+            classes = check_classes(classes, getattr(self, "classes_", None))
+        X = check_table(self, X, self.dtype, reset=start is None)
+        y = check_labels(y)
+        check_consistent_length(X, y)
+        weights = None if sample_weight is None else check_sample_weight(sample_weight, len(X))
+        if start is None:
+            warn_of_raw_pixels(who, X, are_images=self.augmentation is not None)
+        if not partial:
+            classes = find_classes(y, weights) if start is None else start.classes
+
         checkpoint = None
         if self.checkpoint is not None and not partial:
             checkpoint = CheckpointFile(self.checkpoint, who)
-        seeds = self._draw_seeds(checkpoint) if start is None else start.state.seeds
+        if start is not None:
+            seeds = start.state.seeds
+        elif checkpoint is not None and checkpoint.seeds is not None and self.random_state is None:
+            seeds = checkpoint.seeds
+        else:
+            seeds = Seeds.draw(check_random_state(self.random_state))
         shape = X.shape[1], len(classes)
         plan = make_plan(who, parameters, *shape, seeds, start=start, partial=partial)
-        data = make_data(who, parameters, plan, X, y, classes, sample_weight)
-        tasks = None if given is None else EpochTasks(self, self._attributes, *given)
-        hooks = make_hooks(who, parameters, [] if tasks is None else [tasks])
-        job = Job(plan, data, hooks)
+        data = make_data(parameters, plan, X, y, classes, weights)
+        job = Job(plan, data, make_hooks(who, parameters, [tasks]))
         engine = choose_engine(job, self.engine)
         check_memory(job, engine)
         if checkpoint is not None:
             job = checkpoint.attach(job, identity_of(parameters, job, engine))
-
-        # Train, and adopt what came out.
-        if tasks is not None:
-            tasks.open(plan.epochs)
-        fitted = train(job, engine)
-        if tasks is not None:
-            tasks.close(fitted)
-        self._adopt(fitted, keeps_state=self.warm_start)
-        return self
+        return job, engine
 
     @property
     def _who(self) -> str:
@@ -399,7 +387,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _parameters(self) -> dict[str, Any]:
         """The parameters by name; a subclass may fix some, and not list them in its own."""
-        return {name: getattr(self, name) for name in _PARAMETERS}
+        return {name: getattr(self, name) for name in MLPDigitClassifier._parameter_constraints}
 
     def _start(self) -> FittedNetwork | None:
         """What to resume: what was learnt so far, in today's precision, unless it diverged."""
@@ -410,56 +398,16 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             warnings.warn(
                 f"{self._who}: expected finite weights to resume, got those of a training that "
                 "diverged; training starts anew. Check learning_rate.",
-                stacklevel=4,
+                stacklevel=user_level(),
             )
             return None
-        check_parameters(self._who, self._parameters())
         widths = layer_widths(self.hidden_units)
         if widths != learnt.network.hidden_units:
             raise InvalidParameterError(
-                f"{self._who}: expected hidden_units as in the fit to resume, "
-                f"{learnt.network.hidden_units}, got {widths}. Set it back, or clone the "
-                "estimator to start anew."
+                f"expected hidden_units as in the fit to resume, {learnt.network.hidden_units}, "
+                f"got {widths}. Set it back, or clone the estimator to start anew."
             )
         return learnt.astype(self.dtype)
-
-    def _draw_seeds(self, checkpoint: CheckpointFile | None) -> Seeds:
-        kept = None if checkpoint is None else checkpoint.seeds
-        if kept is not None and self.random_state is None:
-            return kept
-        return Seeds.draw(check_random_state(self.random_state))
-
-    def _check_training_data(
-        self, X: Any, y: Any, sample_weight: Any, *, reset: bool
-    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None]:
-        check_parameters(self._who, self._parameters())
-        X = check_table(self._who, X)
-        y = check_labels(self._who, y, X.shape[0] if hasattr(X, "shape") else None)
-        with clear_sentences(self._who):
-            X, y = validate_data(self, X, y, dtype="numeric", ensure_all_finite=False, reset=reset)
-        X = check_finite(self._who, X, self.dtype)
-        check_classification_targets(y)  # warns of labels that look like a regression's
-        weights = check_sample_weight(self._who, sample_weight, X.shape[0])
-        if reset:
-            warn_of_raw_pixels(self._who, X, self.image_shape)
-        return X, y, weights
-
-    def _check_known_classes(self, classes: ArrayLike | None) -> NDArray[Any]:
-        known = getattr(self, "classes_", None)
-        if classes is None:
-            if known is None:
-                raise ValueError(
-                    f"{self._who}: expected classes in the first call of partial_fit, got None. "
-                    "Name all labels there will ever be: partial_fit(X, y, classes=np.unique(y))."
-                )
-            return np.asarray(known)
-        named = check_classes(self._who, classes)
-        if known is not None and not np.array_equal(named, known):
-            raise ValueError(
-                f"{self._who}: expected the classes of the first call, {shown(known)}, got "
-                f"{shown(named)}. Leave classes out, or clone the estimator to start anew."
-            )
-        return named
 
     # ------------------------------------------------------------------------------------------
     # What is kept
@@ -603,9 +551,9 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     ) -> NDArray[Any]:
         """Draw each class's probability again and again, with dropout left on.
 
-        Where the draws of a row disagree, the network is unsure of it; their mean is an estimate
-        of the probabilities that is often better calibrated than :meth:`predict_proba`. The
-        fraction dropped is that of ``fit``; with ``dropout=0`` all draws are the same.
+        Where the draws of a row disagree, the network is unsure of it; their mean is often better
+        calibrated than :meth:`predict_proba` (Gal and Ghahramani 2016). The fraction dropped is
+        that of ``fit``; with ``dropout=0`` all draws are the same.
 
         Parameters
         ----------
@@ -621,11 +569,6 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         probabilities : ndarray of shape (n_samples, n_rows, n_classes), float64
             Classes in the order of ``classes_``; sums over them are one.
 
-        References
-        ----------
-        Gal and Ghahramani (2016), Dropout as a Bayesian approximation: representing model
-        uncertainty in deep learning, ICML.
-
         Examples
         --------
         >>> from sklearn.datasets import load_digits
@@ -638,7 +581,8 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         >>> unsure = draws.std(axis=0).max(axis=1)  # one number a row
         """
         X = self._check_rows(X)
-        check_sampling(self._who, n_samples, random_state)
+        given = {"n_samples": n_samples, "random_state": random_state}
+        check_parameters(self._who, given, {"n_samples": [COUNT], "random_state": RANDOM_STATE})
         seed = check_random_state(random_state).randint(2**31 - 1)
         samples = sample_probabilities(X, self._network, self._layers(), int(n_samples), seed)
         check_overflow(self._who, samples.max(axis=0))
@@ -652,21 +596,19 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return tuple(map(Layer, self.coefs_, self.intercepts_))
 
     def _check_rows(self, X: Any) -> NDArray[Any]:
-        check_is_fitted(self, "coefs_", msg=_NOT_FITTED)
+        check_is_fitted(self, "coefs_")
         if not self._is_finite:
             raise ValueError(
                 f"{self._who}: expected finite weights, got those of a training that diverged in "
                 f"epoch {self.n_iter_}. Fit again with a smaller learning_rate."
             )
-        X = check_table(self._who, X)
-        with clear_sentences(self._who):
-            X = validate_data(self, X, dtype="numeric", ensure_all_finite=False, reset=False)
-        return check_finite(self._who, X, self.coefs_[0].dtype)
+        with named(self._who):
+            return check_table(self, X, self.coefs_[0].dtype, reset=False)
 
     @property
     def model_(self) -> keras.Sequential:
         """The network as a ``keras.Sequential`` with softmax output; imports Keras."""
-        check_is_fitted(self, "coefs_", msg=_NOT_FITTED)
+        check_is_fitted(self, "coefs_")
         if "_keras_model" not in vars(self):
             start_tensorflow()
             self._keras_model = build_network(self._network, self._layers())
@@ -678,6 +620,3 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         built = "_keras_model" in vars(self)
         names = (name for name in object.__dir__(self) if built or name != "model_")
         return [name for name in names if hasattr(self, name)]
-
-
-_PARAMETERS = tuple(inspect.signature(MLPDigitClassifier).parameters)

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 
-from sk_mnist_mlp._estimators.flattener import cast_pixels
+from sk_mnist_mlp._estimators.flattener import cast_pixels, check_images
 from sk_mnist_mlp._estimators.rules import (
-    Rule,
-    check_random_state_of_draws,
-    is_real,
-    parameter_error,
+    RANDOM_STATE,
+    Number,
+    Satisfying,
+    check_parameters,
+    is_widths,
+    named,
 )
 from sk_mnist_mlp._estimators.sklearn_compat import DOC_LINK_TEMPLATE
 from sk_mnist_mlp._network import NumpyNamespace as xp
 from sk_mnist_mlp._network import step_keys
 from sk_mnist_mlp._training import Distortion, distort, distortion_values
 
-__all__ = ["RandomDistortion", "augmentation_plan"]
+__all__ = ["RandomDistortion", "checked_distortion"]
 
-_NAME = "RandomDistortion"
 _BLOCK_IMAGES = 256
 """Images distorted at once, so that a large batch takes little memory beside itself."""
 
@@ -58,6 +60,8 @@ class RandomDistortion(BaseEstimator):
     smoothing : float, default=4.0
         Pixels, 1 or more: length over which that field changes, the standard deviation of the
         Gaussian that smooths it. Only with ``elastic``.
+    image_shape : (height, width), (height, width, channels) or None, default=None
+        Of the images in flat rows, pixel by pixel, row by row. None: square, of one channel.
     random_state : int, RandomState instance or None, default=None
         Decides the distortions of :meth:`transform`. In training the classifier's own
         ``random_state`` decides, whatever stands here.
@@ -101,6 +105,7 @@ class RandomDistortion(BaseEstimator):
         translation: float = 2.0,
         elastic: float = 0.0,
         smoothing: float = 4.0,
+        image_shape: Sequence[int] | None = None,
         random_state: Any = None,
     ) -> None:
         self.rotation = rotation
@@ -109,6 +114,7 @@ class RandomDistortion(BaseEstimator):
         self.translation = translation
         self.elastic = elastic
         self.smoothing = smoothing
+        self.image_shape = image_shape
         self.random_state = random_state
 
     def transform(self, images: ArrayLike) -> NDArray[Any]:
@@ -118,7 +124,7 @@ class RandomDistortion(BaseEstimator):
         ----------
         images : array-like of shape (n_images, height, width), \
                 (n_images, height, width, channels) or (n_images, n_pixels)
-            Of any real dtype. Flat rows are square images of one channel.
+            Of any real dtype.
 
         Returns
         -------
@@ -131,20 +137,10 @@ class RandomDistortion(BaseEstimator):
             If a parameter is out of its range, which is narrower for small images.
         TypeError, ValueError
             If ``images`` are no images.
-
-        Examples
-        --------
-        >>> from sklearn.datasets import load_digits
-        >>> from sk_mnist_mlp import RandomDistortion
-        >>> RandomDistortion(translation=1).transform(load_digits().data[:5]).shape
-        (5, 64)
         """
-        array: NDArray[Any] = check_array(
-            images, dtype="numeric", ensure_2d=False, allow_nd=True, estimator=self
-        )
-        shape = _shape_of_images(array)
-        distortion = _checked(_NAME, self, shape)
-        check_random_state_of_draws(_NAME, self.random_state)
+        with named(type(self).__name__):
+            array = check_images(self, images)
+            distortion, shape = checked_distortion(type(self).__name__, self, array.shape[1:])
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         return _distort_blocks(array, shape, distortion, seed)
 
@@ -170,134 +166,58 @@ def _distort_blocks(
 # Checks
 
 
-def augmentation_plan(
-    who: str, augmentation: Any, image_shape: Sequence[int] | None, n_features: int
-) -> tuple[Distortion | None, tuple[int, ...] | None]:
-    """Read a classifier's ``augmentation`` and ``image_shape`` as what a plan holds.
-
-    Parameters
-    ----------
-    who : str
-        For error sentences.
-    augmentation : RandomDistortion or None
-        As the user gave it.
-    image_shape : sequence of int or None
-        As the user gave it; None infers a square image of one channel.
-    n_features : int
-        Columns of X.
-
-    Returns
-    -------
-    distortion : Distortion or None
-    image_shape : tuple of int or None
-        Both None without augmentation.
-
-    Raises
-    ------
-    InvalidParameterError
-        If ``augmentation`` is something else, or a range of it is wrong for these images.
-    ValueError
-        If rows of ``n_features`` are no images.
-    """
-    if augmentation is None:
-        return None, None
-    if not isinstance(augmentation, RandomDistortion):
-        raise parameter_error(who, "augmentation", augmentation, _AUGMENTATION)
-    shape = _shape_of_rows(who, image_shape, n_features)
-    return _checked(who, augmentation, shape, prefix="augmentation__"), shape
+_RULES: dict[str, list[Any]] = {
+    "rotation": [Number(Real, 0, 180, "both")],
+    "scale": [Number(Real, 0, 1)],
+    "shear": [Number(Real, 0, 1, "both")],
+    "smoothing": [Number(Real, 1)],
+    "image_shape": [
+        None,
+        Satisfying(
+            lambda value: is_widths(value) and len(value) in (2, 3),
+            "(height, width) or (height, width, channels)",
+        ),
+    ],
+    "random_state": RANDOM_STATE,
+}
+"""What each parameter must be, but for those that depend on the size of the images."""
 
 
-_AUGMENTATION = Rule(
-    lambda value: value is None or isinstance(value, RandomDistortion),
-    "None or a RandomDistortion",
-    "Use RandomDistortion() for its default ranges.",
-)
+def checked_distortion(
+    who: str, distortion: RandomDistortion, shape: tuple[int, ...], prefix: str = ""
+) -> tuple[Distortion, tuple[int, ...]]:
+    """Ranges, and the images' shape, once they are checked for images or rows of ``shape``."""
+    given = {prefix + name: value for name, value in distortion.get_params().items()}
+    check_parameters(who, given, {prefix + name: rule for name, rule in _RULES.items()})
+    shape = _image_shape(distortion.image_shape, shape)
+    reach = Number(Real, 0, min(shape[:2]) / 2)
+    in_frame = Satisfying(
+        reach.is_satisfied_by,
+        f"{reach}, half the smaller side of images of {shape[0]} × {shape[1]}",
+    )
+    rules = {f"{prefix}translation": [in_frame], f"{prefix}elastic": [in_frame]}
+    check_parameters(who, given, rules)
+    ranges = {name: float(getattr(distortion, name)) for name in Distortion._fields}
+    return Distortion(**ranges), shape
 
 
-def _shape_of_rows(who: str, image_shape: Sequence[int] | None, n_features: int) -> tuple[int, ...]:
-    """Shape of the images in rows of ``n_features``."""
-    if image_shape is not None:
-        shape = tuple(int(size) for size in image_shape)
-        if math.prod(shape) == n_features:
-            return shape
+def _image_shape(given: Sequence[int] | None, shape: tuple[int, ...]) -> tuple[int, ...]:
+    n_pixels = math.prod(shape)
+    if given is not None:
+        if math.prod(given) == n_pixels:
+            return tuple(int(size) for size in given)
         raise ValueError(
-            f"{who}: expected image_shape of {n_features} pixels, as X has columns, got {shape} "
-            f"of {math.prod(shape)}. Set image_shape=(height, width) or (height, width, channels)."
+            f"expected image_shape of {n_pixels} pixels, as the images have, got {tuple(given)} of "
+            f"{math.prod(given)}. Set RandomDistortion(image_shape=(height, width)) or (height, "
+            "width, channels)."
         )
-    side = math.isqrt(n_features)
-    if side * side == n_features:
+    if len(shape) > 1:
+        return shape
+    side = math.isqrt(n_pixels)
+    if side * side == n_pixels:
         return side, side
     raise ValueError(
-        f"{who}: expected rows that are square images for augmentation, got {n_features} columns, "
-        "which is no square number. Set image_shape=(height, width) or (height, width, channels), "
-        "or augmentation=None."
+        f"expected rows that are square images to distort, got {n_pixels} columns, which is no "
+        "square number. Set RandomDistortion(image_shape=(height, width)) or (height, width, "
+        "channels)."
     )
-
-
-def _shape_of_images(images: NDArray[Any]) -> tuple[int, ...]:
-    """Shape of one image of a batch."""
-    side = math.isqrt(images.shape[1]) if images.ndim == 2 else 0
-    is_flat = images.ndim == 2 and side * side == images.shape[1]
-    if not (is_flat or images.ndim in (3, 4)) or images.size == 0:
-        raise ValueError(
-            f"{_NAME}: expected images of shape (n_images, height, width), (n_images, height, "
-            "width, channels) or flat rows of a square number of pixels, got shape "
-            f"{images.shape}. Reshape them: images[np.newaxis] makes a batch of one image."
-        )
-    if images.dtype.kind not in "biuf":
-        raise TypeError(
-            f"{_NAME}: expected pixels that are numbers, got dtype {images.dtype}. Convert images "
-            "to an integer or float dtype."
-        )
-    return (side, side) if is_flat else images.shape[1:]
-
-
-def _checked(
-    who: str, values: RandomDistortion, shape: tuple[int, ...], prefix: str = ""
-) -> Distortion:
-    """The ranges, once each is checked for images of this shape."""
-    ranges = Distortion(*(getattr(values, name) for name in Distortion._fields))
-    rules = _rules(shape)
-    for name, value in ranges._asdict().items():
-        if not rules[name].holds(value):
-            raise parameter_error(who, prefix + name, value, rules[name])
-    return Distortion(*(float(value) for value in ranges))
-
-
-def _rules(shape: tuple[int, ...]) -> dict[str, Rule]:
-    """What each range must be for images of ``shape``."""
-    height, width = shape[:2]
-    reach = min(height, width) / 2
-    within = (
-        f"a number of pixels in [0, {reach:g}), half the smaller side of images of {height} × "
-        f"{width}"
-    )
-    off_frame = "More would move everything out of the frame; {} of 28 is usual."
-
-    def stays_in_frame(value: Any) -> bool:
-        return is_real(value) and 0 <= value < reach
-
-    return {
-        "rotation": Rule(
-            lambda value: is_real(value) and 0 <= value <= 180,
-            "a number of degrees in [0, 180]",
-            "Use 0 for no rotation; 12 is usual for digits.",
-        ),
-        "scale": Rule(
-            lambda value: is_real(value) and 0 <= value < 1,
-            "a fraction in [0, 1)",
-            "More would shrink an image to nothing; 0.13 is usual.",
-        ),
-        "shear": Rule(
-            lambda value: is_real(value) and 0 <= value <= 1,
-            "a fraction in [0, 1]",
-            "It is the tangent of an angle, no number of degrees; 0.15 is usual.",
-        ),
-        "translation": Rule(stays_in_frame, within, off_frame.format("2")),
-        "elastic": Rule(stays_in_frame, within, off_frame.format("1")),
-        "smoothing": Rule(
-            lambda value: is_real(value) and value >= 1,
-            "a number of pixels of 1 or more",
-            "Less would be noise, not a smooth field; 4 is usual.",
-        ),
-    }

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import numbers
 import warnings
-from contextlib import suppress
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from sk_mnist_mlp._estimators.rules import Number, OneOf, check_parameters
 from sk_mnist_mlp._estimators.sklearn_compat import (
     DOC_LINK_TEMPLATE,
     CallbackSupportMixin,
+    check_input_features,
     single_task,
 )
+
+__all__ = ["ImageFlattener", "cast_pixels", "check_images", "divisor_of"]
 
 # Integers that stay below this share of their type's range are most likely 8-bit pixels in a wider
 # dtype: 255 / 32767, the share of 8-bit pixels in int16, is just below it.
@@ -32,42 +35,35 @@ class ImageFlattener(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     scale : "auto", None or float, default="auto"
-        What every pixel is divided by.
-
-        * ``"auto"``: integers by the largest value of their dtype, so `uint8` by 255 and `uint16`
-          by 65535; booleans become 0 and 1; floats stay as they are.
-        * ``None``: nothing. Pixels are only cast to float32.
-        * a positive number: that number, whatever the dtype. For example 255 for pixels of 0-255
-          in a list or a table, or 16 for :func:`sklearn.datasets.load_digits`.
+        What every pixel is divided by. ``"auto"``: integers by the largest value of their dtype,
+        so `uint8` by 255 and `uint16` by 65535; booleans become 0 and 1; floats stay as they are.
+        None: nothing. A number: that, whatever the dtype, such as 255 for pixels of 0 to 255 in a
+        list or a table, or 16 for :func:`sklearn.datasets.load_digits`.
 
     Attributes
     ----------
     n_features_in_ : int
         Number of pixels of one image: height x width x channels.
-
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns seen in `fit`. Only there after fitting a table whose column names
         are all strings.
-
     image_shape_ : tuple of int
         Shape of one image, without the samples: ``(height, width)`` or
         ``(height, width, channels)``. Flat rows do not tell it: a square number of pixels is taken
         as a square image of one channel (784 as 28 x 28), any other number stays flat,
         ``(n_features_in_,)``.
-
     image_dtype_ : numpy.dtype
         Type of the pixels seen in `fit`, which `inverse_transform` gives back.
 
     Notes
     -----
-    This transformer is stateless: `transform` needs no `fit`. What `fit` remembers serves to check
-    later images and to name and rebuild them. It never decides how pixels are scaled.
+    `transform` needs no `fit`. What `fit` remembers serves to check later images and to name and
+    rebuild them; it never decides how pixels are scaled.
 
-    Under ``scale="auto"`` the scaling depends on the dtype alone, never on the values, so that
-    training and test images cannot be scaled differently. The price is paid by 8-bit pixels in a
-    wider type, such as the int64 of a Python list or of a CSV file: divided by
-    9223372036854775807 they come out all but black. `transform` warns then; ``scale=255`` is the
-    remedy. Negative integers come out negative, as zero stays zero.
+    Under ``scale="auto"`` the dtype alone decides, never the values, so that training and test
+    images cannot be scaled differently. The price is paid by 8-bit pixels in a wider type, such as
+    the int64 of a Python list or a CSV file, which come out all but black. `transform` warns then;
+    ``scale=255`` is the remedy. Negative integers come out negative, as zero stays zero.
 
     The input is never written to. The output is a new array, except for float32 pixels that need
     no scaling: it may then share memory with the input.
@@ -102,7 +98,6 @@ class ImageFlattener(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         X : array-like of shape (n_samples, height, width), \
                 (n_samples, height, width, channels) or (n_samples, n_pixels)
             Images of any real dtype, or flat rows, which may be a table. Channels come last.
-
         y : object, default=None
             Ignored. There because scikit-learn's pipelines pass it.
 
@@ -118,29 +113,21 @@ class ImageFlattener(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             image of at least one finite, real pixel.
         TypeError
             If `X` is sparse or a scalar.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sk_mnist_mlp import ImageFlattener
-        >>> ImageFlattener().fit(np.zeros((1, 28, 28), dtype=np.uint8)).image_shape_
-        (28, 28)
         """
+        divisor_of(self.scale, np.dtype(np.uint8))
         images = self._check_images(X, reset=True)
-        divisor_of(self.scale, images.dtype)
-        self.n_features_in_ = math.prod(images.shape[1:])
-        self.image_shape_ = _image_shape(images)
+        shape = images.shape[1:]
+        self.n_features_in_ = math.prod(shape)
+        side = math.isqrt(self.n_features_in_)
+        self._fitted_on_rows = len(shape) == 1
+        self.image_shape_ = (side, side) if shape == (side * side,) else shape
         self.image_dtype_ = images.dtype
-        self._fitted_on_rows = images.ndim == 2
         return self
 
     @property
     def _input_shape(self) -> tuple[int, ...]:
         """Shape of one sample as `fit` saw it, where `image_shape_` may be a guess."""
-        # Models pickled before this was kept do not tell.
-        if getattr(self, "_fitted_on_rows", False):
-            return (self.n_features_in_,)
-        return self.image_shape_
+        return (self.n_features_in_,) if self._fitted_on_rows else self.image_shape_
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Flatten and scale the images.
@@ -170,14 +157,6 @@ class ImageFlattener(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         -----
         UserWarning
             If ``scale="auto"`` makes integer pixels of more than 8 bits all but black.
-
-        Examples
-        --------
-        >>> from sklearn.datasets import load_digits
-        >>> from sk_mnist_mlp import ImageFlattener
-        >>> rows = ImageFlattener(scale=16).transform(load_digits().images)
-        >>> rows.shape, rows.max().item()
-        ((1797, 64), 1.0)
         """
         images = self._check_images(X, reset=False)
         divisor = divisor_of(self.scale, images.dtype)
@@ -194,8 +173,8 @@ class ImageFlattener(CallbackSupportMixin, TransformerMixin, BaseEstimator):
                 return scaled
         except FloatingPointError:
             raise ValueError(
-                "ImageFlattener: expected scaled pixels up to 3.4e38, the range of float32, got "
-                "larger ones. Scale X down, or set a larger scale."
+                f"{type(self).__name__}: expected scaled pixels up to 3.4e38, the range of "
+                "float32, got larger ones. Scale X down, or set a larger scale."
             ) from None
 
     def inverse_transform(self, X: ArrayLike) -> NDArray[Any]:
@@ -219,31 +198,18 @@ class ImageFlattener(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         ValueError
             If `scale` is none of the documented values, or `X` is not a batch of rows of
             `n_features_in_` finite numbers.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sk_mnist_mlp import ImageFlattener
-        >>> images = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
-        >>> flattener = ImageFlattener()
-        >>> rows = flattener.fit_transform(images)
-        >>> np.array_equal(flattener.inverse_transform(rows), images)
-        True
         """
         check_is_fitted(self, "image_shape_")
         rows = check_array(X, dtype=[np.float32, np.float64], estimator=self, input_name="X")
         if rows.shape[1] != self.n_features_in_:
             raise ValueError(
-                f"ImageFlattener: expected rows of {self.n_features_in_} pixels, got shape "
+                f"{type(self).__name__}: expected rows of {self.n_features_in_} pixels, got shape "
                 f"{rows.shape}. Pass rows as transform returns them."
             )
         divisor = divisor_of(self.scale, self.image_dtype_)
         # float32 holds pixels of up to 16 bits exactly; wider ones need float64 for the product.
         wide = np.result_type(np.float32, self.image_dtype_)
-        if divisor is None:
-            pixels = rows.astype(wide, copy=False)
-        else:
-            pixels = np.multiply(rows, divisor, dtype=wide)
+        pixels = np.multiply(rows, 1 if divisor is None else divisor, dtype=wide)
         return cast_pixels(pixels, self.image_dtype_).reshape(len(rows), *self.image_shape_)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
@@ -267,18 +233,10 @@ class ImageFlattener(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             If `fit` was not called: the shape is not known then.
         ValueError
             If `input_features` are not those seen in `fit`.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from sk_mnist_mlp import ImageFlattener
-        >>> ImageFlattener().fit(np.zeros((1, 28, 28))).get_feature_names_out()[-1]
-        'pixel_27_27'
         """
         check_is_fitted(self, "image_shape_")
-        if input_features is not None:
-            self._check_input_features(np.asarray(input_features, dtype=object))
-        places = np.ndindex(_without_single_channel(self.image_shape_))
+        check_input_features(self, input_features)
+        places = np.ndindex(_unstacked(self.image_shape_))
         names = ["_".join(["pixel", *map(str, place)]) for place in places]
         return np.array(names, dtype=object)
 
@@ -292,89 +250,56 @@ class ImageFlattener(CallbackSupportMixin, TransformerMixin, BaseEstimator):
 
     def _check_images(self, X: ArrayLike, *, reset: bool) -> NDArray[Any]:
         """Return `X` as an array, once its layout, pixels and agreement with `fit` are checked."""
-        images: NDArray[Any] = check_array(
-            X, dtype="numeric", ensure_2d=False, allow_nd=True, estimator=self, input_name="X"
-        )
-        _check_layout(images)
+        images = check_images(self, X)
         # Before the first fit there is nothing to compare with, and scikit-learn would warn that
         # a table has names which "fit" had not.
-        if reset or hasattr(self, "image_shape_"):
-            flat = images.ndim == 2
-            validate_data(self, X, reset=reset, skip_check_array=True, ensure_2d=flat)
-            if not (reset or flat):
-                self._check_shape(images.shape[1:])
+        if not (reset or hasattr(self, "image_shape_")):
+            return images
+        are_rows = images.ndim == 2
+        validate_data(self, X, reset=reset, skip_check_array=True, ensure_2d=are_rows)
+        shape = images.shape[1:]
+        if not (reset or are_rows) and _unstacked(shape) != _unstacked(self.image_shape_):
+            raise ValueError(
+                f"{type(self).__name__}: expected images of shape {self.image_shape_} as in fit, "
+                f"got images of shape {shape}. Resize them, or fit on images of their shape."
+            )
         return images
 
-    def _check_shape(self, shape: tuple[int, ...]) -> None:
-        """Refuse images of another shape than in `fit`, a single channel left aside."""
-        if _without_single_channel(shape) != _without_single_channel(self.image_shape_):
-            raise ValueError(
-                f"ImageFlattener: expected images of shape {self.image_shape_} as in fit, got "
-                f"images of shape {shape}. Resize them, or fit on images of their shape."
-            )
 
-    def _check_input_features(self, names: NDArray[np.object_]) -> None:
-        """Refuse names other than those seen in `fit`, in words that scikit-learn checks."""
-        if hasattr(self, "feature_names_in_") and not np.array_equal(self.feature_names_in_, names):
-            raise ValueError(
-                "ImageFlattener: expected the names seen in fit, but input_features is not equal "
-                "to feature_names_in_. Leave input_features out."
-            )
-        if len(names) != self.n_features_in_:
-            raise ValueError(
-                "ImageFlattener: input_features should have length equal to number of features "
-                f"({self.n_features_in_}), got {len(names)}. Leave input_features out."
-            )
-
-
-def _check_layout(images: NDArray[Any]) -> None:
-    """Refuse what is no batch of non-empty images of numbers."""
-    if images.ndim not in (2, 3, 4):
-        raise ValueError(
-            "ImageFlattener: expected X of shape (n_samples, height, width), (n_samples, height, "
-            f"width, channels) or (n_samples, n_pixels), got shape {images.shape}. Reshape your "
-            "data: X[np.newaxis] makes a batch of one image or one flat row."
-        )
-    if images.size == 0:
-        raise ValueError(
-            "ImageFlattener: expected images of at least one pixel, got shape "
-            f"{images.shape}. Check how X was cut out."
-        )
-    if images.dtype.kind not in "biuf":
-        raise ValueError(
-            f"ImageFlattener: expected pixels that are numbers, got dtype {images.dtype}. Convert "
-            "X to an integer or float dtype."
-        )
-
-
-def divisor_of(scale: object, dtype: np.dtype[Any]) -> np.float32 | None:
-    """Return what pixels of `dtype` are divided by, None for nothing, once `scale` is checked."""
-    if isinstance(scale, str) and scale == "auto":
-        return np.float32(np.iinfo(dtype).max) if dtype.kind in "iu" else None
-    if scale is None:
-        return None
-    if isinstance(scale, numbers.Real) and not isinstance(scale, bool):
-        limits = np.finfo(np.float32)
-        with suppress(OverflowError):  # of Python integers beyond any float
-            if float(limits.tiny) <= float(scale) <= float(limits.max):
-                return np.float32(float(scale))
-    raise ValueError(
-        "ImageFlattener: expected scale to be 'auto', None or a positive number in the range of "
-        f"float32, got {scale!r}. Set scale=255 for pixels of 0 to 255."
+def check_images(estimator: Any, X: Any) -> NDArray[Any]:
+    """A batch of images, or of flat rows, of at least one pixel that is a finite number."""
+    images: NDArray[Any] = check_array(
+        X, dtype="numeric", ensure_2d=False, allow_nd=True, estimator=estimator, input_name="X"
     )
+    if images.ndim not in (2, 3, 4) or images.size == 0 or images.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{type(estimator).__name__}: expected numbers of shape (n_samples, height, width), "
+            "(n_samples, height, width, channels) or (n_samples, n_pixels), got "
+            f"{images.dtype} of shape {images.shape}. Reshape your data: X[np.newaxis] makes "
+            "a batch of one image or one flat row."
+        )
+    return images
 
 
-def _image_shape(images: NDArray[Any]) -> tuple[int, ...]:
-    """Return the shape of one image; flat rows of a square number of pixels count as square."""
-    shape = images.shape[1:]
-    if len(shape) == 1:
-        side = math.isqrt(shape[0])
-        return (side, side) if side * side == shape[0] else shape
-    return shape
+_RULES = {
+    "scale": [
+        OneOf(["auto"]),
+        None,
+        Number(Real, float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max), "both"),
+    ],
+}
 
 
-def _without_single_channel(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return `shape` as height and width where there is but one channel."""
+def divisor_of(scale: Any, dtype: np.dtype[Any]) -> np.float32 | None:
+    """What pixels of ``dtype`` are divided by, None for nothing, once ``scale`` is checked."""
+    check_parameters("ImageFlattener", {"scale": scale}, _RULES)
+    if scale == "auto":
+        return np.float32(np.iinfo(dtype).max) if dtype.kind in "iu" else None
+    return None if scale is None else np.float32(scale)
+
+
+def _unstacked(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape without a single channel."""
     return shape[:2] if shape[2:] == (1,) else shape
 
 

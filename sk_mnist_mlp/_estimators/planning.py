@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sk_mnist_mlp._estimators.distortion import augmentation_plan
-from sk_mnist_mlp._estimators.sample_weight import combine_weights
-from sk_mnist_mlp._estimators.targets import encode_labels, shown
+from sk_mnist_mlp._estimators.distortion import checked_distortion
+from sk_mnist_mlp._estimators.targets import combine_weights, encode_labels, shown
 from sk_mnist_mlp._network import NetworkSpec
+from sk_mnist_mlp._storage import config_of, undecayed
 from sk_mnist_mlp._training import (
     EarlyStopping,
     EpochObserver,
@@ -43,31 +43,9 @@ def make_plan(
     start: FittedNetwork | None,
     partial: bool,
 ) -> TrainingPlan:
-    """Write down what to train, and for how long.
+    """Write down what to train, and for how long; ``partial`` is one epoch of ``partial_fit``.
 
-    Parameters
-    ----------
-    who : str
-        For error sentences.
-    parameters : dict
-        Of the classifier, each of them checked alone.
-    n_features, n_classes : int
-        Of the data.
-    seeds : Seeds
-        Where all chance comes from.
-    start : FittedNetwork or None
-        What to resume.
-    partial : bool
-        Whether this is one epoch of ``partial_fit``.
-
-    Returns
-    -------
-    plan : TrainingPlan
-
-    Raises
-    ------
-    InvalidParameterError, ValueError
-        If parameters do not go together, or not with rows of ``n_features``.
+    Raises where parameters do not go together, or not with rows of ``n_features``.
     """
     network = NetworkSpec(
         n_features,
@@ -78,22 +56,22 @@ def make_plan(
         l2=float(parameters["l2"]),
         dtype=parameters["dtype"],
     )
-    distortion, image_shape = augmentation_plan(
-        who, parameters["augmentation"], parameters["image_shape"], n_features
-    )
-    optimizer, schedule = parameters["optimizer"], parameters["learning_rate_schedule"]
-    learning_rate = _learning_rate(optimizer, float(parameters["learning_rate"]))
-    _check_schedule(who, schedule, optimizer, learning_rate, partial=partial)
+    distortion, image_shape, augmentation = None, None, parameters["augmentation"]
+    if augmentation is not None:
+        distortion, image_shape = checked_distortion(
+            who, augmentation, (n_features,), prefix="augmentation__"
+        )
+    learning_rate = _learning_rate(parameters, partial=partial)
     stopping = None
     if parameters["early_stopping"] and not partial:
         stopping = EarlyStopping(int(parameters["n_iter_no_change"]), float(parameters["tol"]))
     epochs = int(parameters["epochs"])
     return TrainingPlan(
         network=network,
-        optimizer=optimizer,
-        rule=optimizer_spec(optimizer),
+        optimizer=parameters["optimizer"],
+        rule=optimizer_spec(parameters["optimizer"]),
         learning_rate=learning_rate,
-        schedule=schedule,
+        schedule=parameters["learning_rate_schedule"],
         label_smoothing=float(parameters["label_smoothing"]),
         batch_size=int(parameters["batch_size"]),
         epochs=1 if partial else epochs,
@@ -114,50 +92,53 @@ def make_hooks(
     callbacks = given if isinstance(given, (list, tuple)) else [] if given is None else [given]
     return TrainingHooks(
         who=who,
-        callbacks=tuple(copy.copy(callback) for callback in callbacks),
+        callbacks=tuple(map(copy.copy, callbacks)),
         observers=tuple(observers),
         verbose=int(parameters["verbose"]),
     )
 
 
-def _learning_rate(optimizer: Any, given: float) -> float:
-    """The learning rate that training begins with."""
-    if isinstance(optimizer, str):
-        return given
-    rate = optimizer.get_config()["learning_rate"]
-    return float(rate if isinstance(rate, numbers.Real) else optimizer.learning_rate)
-
-
 def layer_widths(hidden_units: int | Sequence[int]) -> tuple[int, ...]:
     """Read ``hidden_units`` as one width a layer."""
-    if isinstance(hidden_units, (int, np.integer)):
+    if isinstance(hidden_units, numbers.Integral):
         return (int(hidden_units),) * 2
-    return tuple(int(width) for width in hidden_units)
+    return tuple(map(int, hidden_units))  # type: ignore[arg-type]  # Integral is not int to mypy
 
 
-def _check_schedule(
-    who: str, schedule: Any, optimizer: Any, learning_rate: float, *, partial: bool
-) -> None:
+def _learning_rate(parameters: Mapping[str, Any], *, partial: bool) -> float:
+    """The rate that training begins with, once optimizer and schedule are found to go together."""
+    optimizer, schedule = parameters["optimizer"], parameters["learning_rate_schedule"]
     if partial and isinstance(schedule, str):
         raise InvalidParameterError(
-            f"{who}: expected learning_rate_schedule to be None or a Keras schedule in "
-            f"partial_fit, which knows no last epoch, got {schedule!r}. Call fit instead, or "
-            "set learning_rate_schedule=None."
-        )
-    if schedule is None or isinstance(optimizer, str):
-        return
-    if not isinstance(optimizer.get_config()["learning_rate"], numbers.Real):
-        raise InvalidParameterError(
-            f"{who}: expected one learning rate schedule, got learning_rate_schedule="
-            f"{schedule!r} and an optimizer with a schedule of its own. Give the optimizer a "
-            "number as learning_rate, or set learning_rate_schedule=None."
-        )
-    if not learning_rate:
-        raise InvalidParameterError(
-            f"{who}: expected an optimizer whose learning_rate is above 0, which "
-            f"learning_rate_schedule={schedule!r} scales, got 0. Set a rate, or "
+            "expected learning_rate_schedule to be None or a Keras schedule in partial_fit, which "
+            f"knows no last epoch, got {schedule!r}. Call fit instead, or set "
             "learning_rate_schedule=None."
         )
+    if isinstance(optimizer, str):
+        return float(parameters["learning_rate"])
+    # Copies carry no variables of another model, nor names where the class is not Keras's own.
+    foreign = bool(getattr(optimizer, "_exclude_from_weight_decay", None))
+    if foreign or (undecayed(optimizer) and config_of(optimizer) is None):
+        raise InvalidParameterError(
+            "expected exclude_from_weight_decay with var_names, on one of Keras's own optimizers, "
+            "got what copies of the optimizer cannot carry. Name the variables: "
+            'exclude_from_weight_decay(var_names=["bias"]).'
+        )
+    rate = optimizer.get_config()["learning_rate"]
+    if not isinstance(rate, numbers.Real):
+        if schedule is None:
+            return float(optimizer.learning_rate)
+        raise InvalidParameterError(
+            f"expected one learning rate schedule, got learning_rate_schedule={schedule!r} and an "
+            "optimizer with a schedule of its own. Give the optimizer a number as learning_rate, "
+            "or set learning_rate_schedule=None."
+        )
+    if schedule is not None and not rate:
+        raise InvalidParameterError(
+            "expected an optimizer whose learning_rate is above 0, which learning_rate_schedule="
+            f"{schedule!r} scales, got 0. Set a rate, or learning_rate_schedule=None."
+        )
+    return float(rate)
 
 
 # ----------------------------------------------------------------------------------------------
@@ -165,7 +146,6 @@ def _check_schedule(
 
 
 def make_data(
-    who: str,
     parameters: Mapping[str, Any],
     plan: TrainingPlan,
     X: NDArray[Any],
@@ -175,67 +155,40 @@ def make_data(
 ) -> TrainingData:
     """Encode labels, combine weights, and choose the rows to train on and to hold out.
 
-    Parameters
-    ----------
-    who : str
-        For error sentences.
-    parameters : dict
-        Of the classifier, each of them checked alone.
-    plan : TrainingPlan
-        What is to be trained.
-    X : ndarray of shape (n_samples, n_features)
-        Checked.
-    y : ndarray of shape (n_samples,)
-        Labels.
-    classes : ndarray of shape (n_classes,)
-        Sorted.
-    sample_weight : ndarray of shape (n_samples,) or None
-        0 or more for each row.
-
-    Returns
-    -------
-    data : TrainingData
-
-    Raises
-    ------
-    ValueError
-        If a label is none of the classes, weights leave nothing to learn from, or a held-out part
-        would lack a class.
+    Raises where a label is none of the classes, weights leave nothing to learn from, or a held-out
+    part would lack a class.
     """
-    labels = encode_labels(who, y, classes, sample_weight)
+    labels = encode_labels(y, classes, sample_weight)
     weights = combine_weights(
-        who, labels, classes, sample_weight, parameters["class_weight"], parameters["dtype"]
+        labels, classes, sample_weight, parameters["class_weight"], parameters["dtype"]
     )
     rows = np.arange(len(labels)) if weights is None else np.flatnonzero(weights)
     held_out = rows[:0]
     if plan.early_stopping is not None:
         fraction = parameters["validation_fraction"]
-        _check_holdout(who, labels[rows], classes, fraction)
+        _check_holdout(labels[rows], classes, fraction)
         rows, held_out = stratified_holdout(
             labels, rows, len(classes), fraction, plan.seeds.validation
         )
     return TrainingData(X, labels, classes, weights, rows, held_out)
 
 
-def _check_holdout(
-    who: str, labels: NDArray[np.int32], classes: NDArray[Any], fraction: float
-) -> None:
+def _check_holdout(labels: NDArray[np.int32], classes: NDArray[Any], fraction: float) -> None:
     # A class without a row that counts, be it known from elsewhere, has none to hold out either.
     present, counts = np.unique(labels, return_counts=True)
     n_held_out = int(np.ceil(fraction * len(labels)))
     if n_held_out < len(present):
         raise ValueError(
-            f"{who}: expected validation_fraction to hold out a row of each of "
-            f"{len(present)} classes, got {fraction}, which holds out "
-            f"{n_held_out} of {len(labels)} rows. Use a larger fraction or "
-            "early_stopping=False."
+            f"expected validation_fraction to hold out a row of each of {len(present)} classes, "
+            f"got {fraction}, which holds out {n_held_out} of {len(labels)} rows. Use a larger "
+            "fraction or early_stopping=False."
         )
     left = counts - np.maximum(1, np.round(fraction * counts))
     if left.min() < 1:
         scarce = left.argmin()
         raise ValueError(
-            f"{who}: expected a row of each class to train on beside those held out, got "
+            "expected a row of each class to train on beside those held out, got "
             f"{counts[scarce]} of class {shown(classes[present[[scarce]]])[1:-1]} with "
-            f"validation_fraction={fraction}. Give more rows, use a smaller "
-            "fraction or early_stopping=False."
+            f"validation_fraction={fraction}. Give more rows, use a smaller fraction or "
+            "early_stopping=False."
         )

@@ -11,11 +11,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sk_mnist_mlp._estimators.classifier import MLPDigitClassifier
 from sk_mnist_mlp._estimators.distortion import RandomDistortion
 from sk_mnist_mlp._estimators.flattener import ImageFlattener
-from sk_mnist_mlp._estimators.rules import Rule, parameter_error
+from sk_mnist_mlp._estimators.rules import OneOf, check_parameters
 
 __all__ = ["RECIPES", "make_digit_pipeline"]
-
-_NAME = "make_digit_pipeline"
 
 RECIPES: dict[str, dict[str, Any]] = {
     "tutorial": {
@@ -89,8 +87,7 @@ def make_digit_pipeline(recipe: str = "tutorial", **overrides: Any) -> Pipeline:
     >>> pipeline["mlpdigitclassifier"].epochs
     30
     """
-    if not _RECIPE.holds(recipe):
-        raise parameter_error(_NAME, "recipe", recipe, _RECIPE)
+    check_parameters("make_digit_pipeline", {"recipe": recipe}, {"recipe": [OneOf(RECIPES)]})
     # The recipe's own objects stay its own, whatever is done to the pipeline's.
     classifier = MLPDigitClassifier(
         **{name: clone(value, safe=False) for name, value in RECIPES[recipe].items()}
@@ -99,19 +96,10 @@ def make_digit_pipeline(recipe: str = "tutorial", **overrides: Any) -> Pipeline:
     for name in sorted(overrides, key=lambda name: "__" in name):
         known = classifier.get_params()
         if name not in known:
-            raise TypeError(_unknown(name, list(known)))
+            close = difflib.get_close_matches(name, known, n=1)
+            raise TypeError(
+                f"make_digit_pipeline: expected a parameter of MLPDigitClassifier, got {name!r}. "
+                + (f"Did you mean {close[0]!r}?" if close else "See its documentation.")
+            )
         classifier.set_params(**{name: overrides[name]})
     return make_pipeline(ImageFlattener(), classifier)
-
-
-_RECIPE = Rule(
-    lambda value: isinstance(value, str) and value in RECIPES,
-    f"one of {', '.join(RECIPES)}",
-    'Use "accurate" for the tutorial\'s network at its best.',
-)
-
-
-def _unknown(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    fix = f"Did you mean {close[0]!r}?" if close else "Print MLPDigitClassifier().get_params()."
-    return f"{_NAME}: expected a parameter of MLPDigitClassifier, got {name!r}. {fix}"

@@ -14,18 +14,10 @@ __all__ = ["EpochTasks"]
 class EpochTasks(EpochObserver):
     """Tell the callbacks of a fit about its epochs, and carry their wish to stop back.
 
-    Nobody pays for what no callback asks for: copies of the estimator are made from a function
-    that scikit-learn calls only for a callback that wants one, and without callbacks every method
-    returns at once.
-
-    Parameters
-    ----------
-    estimator : MLPDigitClassifier
-        The one being fitted.
-    attributes : callable
-        From a fitted network to the attributes that an estimator would have.
-    X, y, sample_weight
-        As the user gave them: a table keeps its column names, which ``predict`` checks.
+    Nobody pays for what no callback asks for: copies of the estimator are made by ``attributes``,
+    which scikit-learn calls only for a callback that wants one, and without callbacks every method
+    returns at once. X and y are as the user gave them: a table keeps its column names, which
+    ``predict`` checks.
     """
 
     def __init__(

@@ -6,9 +6,17 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import _param_validation as constraints
+from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight
+
 __all__ = [
     "DOC_LINK_TEMPLATE",
     "CallbackSupportMixin",
+    "check_input_features",
+    "check_sample_weight",
+    "constraints",
     "open_fit_context",
     "output_container",
     "sample_weight_requests",
@@ -42,19 +50,9 @@ else:
 
 
 def open_fit_context(estimator: Any, n_epochs: int = 0) -> Any:
-    """Open the context of a fit of up to ``n_epochs`` tasks for scikit-learn's callbacks.
+    """Open the context of a fit of up to ``n_epochs`` tasks, inside a ``with_callbacks`` method.
 
-    Parameters
-    ----------
-    estimator : CallbackSupportMixin
-        The one being fitted, inside a method decorated by ``with_callbacks``.
-    n_epochs : int, default=0
-        Tasks inside the fit, at most.
-
-    Returns
-    -------
-    context : sklearn.callback.CallbackContext or None
-        None where nobody listens: before scikit-learn 1.9, or without callbacks.
+    None where nobody listens: before scikit-learn 1.9, or without callbacks.
     """
     if not hasattr(estimator, "_init_callback_context"):
         return None
@@ -77,6 +75,23 @@ def single_task(fit: _Method) -> _Method:
         return fitted
 
     return with_callbacks(fit_as_task)  # type: ignore[return-value]
+
+
+def check_input_features(transformer: Any, input_features: Any) -> None:
+    """Refuse names of columns that are not those of ``fit``."""
+    _check_feature_names_in(transformer, input_features, generate_names=False)
+
+
+def check_sample_weight(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:
+    """Weights of 0 or more, one a row, once they are checked; one number weighs all rows."""
+    if np.ndim(sample_weight) == 0:  # scikit-learn would let a lone NaN pass
+        sample_weight = np.full(n_samples, sample_weight)
+    weights: NDArray[np.float64] = _check_sample_weight(
+        sample_weight, np.empty(n_samples), dtype=np.float64, ensure_non_negative=True
+    )
+    if not weights.any():  # scikit-learn's sentence, which versions before 1.9 do not have
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weights
 
 
 def output_container(transformer: Any) -> str | None:

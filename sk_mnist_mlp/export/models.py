@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 
-from sk_mnist_mlp._estimators import ImageFlattener, MLPDigitClassifier, check_labels
+from sk_mnist_mlp._estimators import ImageFlattener, MLPDigitClassifier, check_labels, named
 from sk_mnist_mlp._network import Layer, Layers, NetworkSpec, as_arrays
 from sk_mnist_mlp._training import FittedNetwork, Seeds, TrainingState
 
@@ -135,7 +135,8 @@ def _check_classes(who: str, classes: ArrayLike | None, n_outputs: int) -> NDArr
             f"{who}: expected {n_outputs} classes, one for each output, got classes of shape "
             f"{labels.shape}. Name them in the order of the outputs."
         )
-    labels = check_labels(who, labels if classes is None else classes, name="classes")
+    with named(who):
+        labels = check_labels(labels if classes is None else classes, "classes")
     if len(np.unique(labels)) < n_outputs:
         raise ValueError(
             f"{who}: expected distinct classes, got {labels.tolist()}. Name each output's own."

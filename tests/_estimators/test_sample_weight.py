@@ -12,7 +12,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 
 from sk_mnist_mlp import MLPDigitClassifier
-from sk_mnist_mlp._estimators.sample_weight import check_sample_weight, combine_weights
+from sk_mnist_mlp._estimators.sklearn_compat import check_sample_weight
+from sk_mnist_mlp._estimators.targets import combine_weights
 from sk_mnist_mlp._training.plan import Seeds
 from sk_mnist_mlp._training.shuffling import stratified_holdout
 
@@ -176,10 +177,10 @@ def combined(sample_weight, class_weight, dtype="float64"):
     """Return the weights that training reads, made without a warning."""
     with warnings.catch_warnings(), np.errstate(all="raise"):
         warnings.simplefilter("error")
-        checked = check_sample_weight("fit", sample_weight, len(y))
-        return combine_weights(
-            "fit", y.astype(np.int32), np.arange(3), checked, class_weight, dtype
-        )
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, len(y))
+        labels, classes = y.astype(np.int32), np.arange(3)
+        return combine_weights(labels, classes, sample_weight, class_weight, dtype)
 
 
 BASE = np.random.default_rng(1).integers(1, 8, len(y)).astype(float)

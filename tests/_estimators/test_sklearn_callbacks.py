@@ -203,7 +203,7 @@ def test_a_failed_fit_ends_its_callbacks_and_leaves_the_estimator_as_it_was(digi
 def test_a_wrong_parameter_never_reaches_the_callbacks(digits):
     """What fit refuses beforehand sets nothing up."""
     recorder = Recorder()
-    with pytest.raises(ValueError, match="expected epochs"):
+    with pytest.raises(ValueError, match="The 'epochs' parameter"):
         classifier(epochs=0).set_callbacks(recorder).fit(*digits)
     assert recorder.events == []
 

@@ -172,8 +172,8 @@ def test_draws_disagree_where_the_network_errs():
 def test_a_number_of_samples_that_is_none_is_refused(model, n_samples):
     """There must be a whole number of samples, one at least."""
     sentence = (
-        "MLPDigitClassifier: expected n_samples to be a whole number of 1 or more, got "
-        f"{n_samples!r}. 50 are usual."
+        "The 'n_samples' parameter of MLPDigitClassifier must be an int in the range [1, inf). Got "
+        f"{n_samples!r} instead."
     )
     with pytest.raises(InvalidParameterError, match=f"^{re.escape(sentence)}$"):
         model.predict_proba_samples(X, n_samples=n_samples)
@@ -182,9 +182,8 @@ def test_a_number_of_samples_that_is_none_is_refused(model, n_samples):
 def test_a_random_state_that_is_none_is_refused(model):
     """A seed is checked as the estimator's own."""
     sentence = (
-        "MLPDigitClassifier: expected random_state to be None, a whole number from 0 to "
-        "4294967295 or a numpy.random.RandomState, got -1. Use 0, or any other number, to draw "
-        "the same every time."
+        "The 'random_state' parameter of MLPDigitClassifier must be an int in the range [0, "
+        "4294967295], an instance of 'numpy.random.mtrand.RandomState' or None. Got -1 instead."
     )
     with pytest.raises(InvalidParameterError, match=f"^{re.escape(sentence)}$"):
         model.predict_proba_samples(X, random_state=-1)
@@ -193,8 +192,8 @@ def test_a_random_state_that_is_none_is_refused(model):
 def test_an_unfitted_estimator_is_refused():
     """There is nothing to draw from before ``fit``."""
     sentence = (
-        "MLPDigitClassifier: expected a fitted estimator, got one not fitted yet. Call fit(X, y) "
-        "first."
+        "This MLPDigitClassifier instance is not fitted yet. Call 'fit' with appropriate arguments "
+        "before using this estimator."
     )
     with pytest.raises(NotFittedError, match=f"^{re.escape(sentence)}$"):
         MLPDigitClassifier().predict_proba_samples(X)
@@ -202,5 +201,5 @@ def test_an_unfitted_estimator_is_refused():
 
 def test_other_columns_are_refused(model):
     """Rows are checked as ``predict`` checks them."""
-    with pytest.raises(ValueError, match="expected the columns of fit, got others"):
+    with pytest.raises(ValueError, match="X has 60 features, but MLPDigitClassifier is"):
         model.predict_proba_samples(X[:, :60])

@@ -411,8 +411,8 @@ def test_what_is_no_path_is_refused(value):
     with pytest.raises(InvalidParameterError) as caught:
         small(checkpoint=value).fit(X, Y)
     assert str(caught.value) == (
-        f"MLPDigitClassifier: expected checkpoint to be None or a file's path, got {value!r}. "
-        'Use "digits.checkpoint", or None to keep nothing.'
+        "The 'checkpoint' parameter of MLPDigitClassifier must be None or a file's path. Got "
+        f"{value!r} instead."
     )
 
 

@@ -103,7 +103,7 @@ def test_ctrl_c_before_training_changes_nothing(monkeypatch):
 
     model = small().fit(X, y)
     before = model.predict_proba(X)
-    monkeypatch.setattr("sk_mnist_mlp._estimators.classifier.check_finite", press)
+    monkeypatch.setattr("sk_mnist_mlp._estimators.classifier.check_labels", press)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X[:, :5], y == 1)
     monkeypatch.undo()

@@ -213,11 +213,9 @@ def test_a_named_schedule_needs_a_last_epoch(schedule):
 )
 def test_a_schedule_that_is_none_is_refused(schedule):
     """The error lists the names there are."""
-    shown = repr(schedule) if len(repr(schedule)) <= 80 else f"{repr(schedule)[:77]}..."
     sentence = (
-        "MLPDigitClassifier: expected learning_rate_schedule to be None, one of cosine, one_cycle, "
-        f'or a Keras LearningRateSchedule, got {shown}. Use "cosine" to warm up and then decay to '
-        "zero by the last epoch."
+        "The 'learning_rate_schedule' parameter of MLPDigitClassifier must be None, a str among "
+        f"{{'cosine', 'one_cycle'}} or a Keras LearningRateSchedule. Got {schedule!r} instead."
     )
     with pytest.raises(InvalidParameterError, match=f"^{re.escape(sentence)}$"):
         small(learning_rate_schedule=schedule).fit(X, Y)

@@ -87,8 +87,7 @@ VARIED = {
     "label_smoothing": [0.1],
     "batch_size": [50, 128, 1000],
     "epochs": [1, 5],
-    "augmentation": [RandomDistortion(random_state=0)],
-    "image_shape": [(8, 8)],
+    "augmentation": [RandomDistortion(image_shape=(8, 8), random_state=0)],
     "early_stopping": [True],
     "validation_fraction": [0.2],
     "n_iter_no_change": [1],
@@ -103,7 +102,6 @@ VARIED = {
     "verbose": [1],
 }
 TOGETHER = {
-    "augmentation": {"image_shape": (8, 8)},
     "validation_fraction": {"early_stopping": True},
     "n_iter_no_change": {"early_stopping": True, "epochs": 12},
     "tol": {"early_stopping": True, "n_iter_no_change": 2, "epochs": 12},

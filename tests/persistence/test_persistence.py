@@ -124,7 +124,7 @@ def test_labels_that_a_file_cannot_hold_are_refused(unit, path):
         {"hidden_units": [5], "early_stopping": True, "l2": 1e-3, "label_smoothing": 0.1},
         {"hidden_units": np.array([7, 6]), "class_weight": {3: 2.5, 4: 0.5}, "learning_rate": 0.01},
         {"dropout": np.float64(0.2), "batch_size": np.int64(32), "optimizer": "rmsprop"},
-        {"learning_rate_schedule": "cosine", "image_shape": (8, 8)},
+        {"learning_rate_schedule": "cosine"},
     ],
 )
 def test_parameters_survive(parameters, path):
