@@ -9,57 +9,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import NotFittedError
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 
-from sk_mnist_mlp._estimators import ImageFlattener, MLPDigitClassifier, check_labels
+from sk_mnist_mlp._estimators import ImageFlattener, MLPDigitClassifier, check_labels, unwrap
 from sk_mnist_mlp._network import Layer, Layers, NetworkSpec, as_arrays
 from sk_mnist_mlp._training import FittedNetwork, Seeds, TrainingState
 
-__all__ = ["check_chain", "check_model", "fitted_classifier", "split_model"]
+__all__ = ["check_chain", "check_model", "fitted_classifier"]
 
 
-def check_model(who: str, estimator: Any, *, pipelines: bool) -> None:
-    """Refuse what is no fitted model of this package.
-
-    Parameters
-    ----------
-    who : str
-        Name of the function the user called.
-    estimator : object
-        What the user gave.
-    pipelines : bool
-        Whether a pipeline of ``ImageFlattener`` and the classifier is taken too.
+def check_model(
+    who: str, estimator: Any, *, pipelines: bool
+) -> tuple[list[ImageFlattener], MLPDigitClassifier]:
+    """Take a fitted classifier apart from the flatteners in front, which only a pipeline has.
 
     Raises
     ------
     TypeError, NotFittedError
+        If ``estimator`` is something else, for the public function ``who``.
     """
-    steps, classifier = [], estimator
-    if pipelines and isinstance(estimator, Pipeline):
-        *steps, classifier = [step for _, step in estimator.steps]
+    steps, classifier = unwrap(estimator)
+    taken = ImageFlattener if pipelines else ()
     if not isinstance(classifier, MLPDigitClassifier) or not all(
-        isinstance(step, ImageFlattener) for step in steps
+        isinstance(step, taken) for step in steps
     ):
         wanted = "an MLPDigitClassifier"
         if pipelines:
             wanted += " or a Pipeline of ImageFlattener and MLPDigitClassifier"
-        hint = "Pass its last step" if isinstance(estimator, Pipeline) else "Pass one"
-        if hasattr(estimator, "best_estimator_"):
-            hint = "Pass its best_estimator_"
+        hint = "Pass its last step" if steps else "Pass one"
         raise TypeError(f"{who}: expected {wanted}, got {type(estimator).__name__}. {hint}.")
     if not hasattr(classifier, "coefs_") or not all(hasattr(s, "image_shape_") for s in steps):
         raise NotFittedError(
             f"{who}: expected a fitted model, got one without fit. Call fit first."
         )
-
-
-def split_model(model: Any) -> tuple[list[ImageFlattener], MLPDigitClassifier]:
-    """The flatteners of a checked model, and its classifier."""
-    if isinstance(model, Pipeline):
-        *flatteners, classifier = [step for _, step in model.steps]
-        return flatteners, classifier
-    return [], model
+    return steps, classifier
 
 
 def fitted_classifier(
