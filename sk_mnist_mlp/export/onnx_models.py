@@ -26,7 +26,7 @@ def to_onnx(estimator: Any) -> Any:
 
     Needs the extra ``onnx``, and neither Keras nor TensorFlow. Checked against onnxruntime, its
     probabilities are within 1e-5 of ``predict_proba``. It computes in single precision, which every
-    runtime has; rows so large that this overflows give NaN.
+    runtime has; rows so large that they overflow that give NaN.
 
     Parameters
     ----------
@@ -78,12 +78,7 @@ def to_onnx(estimator: Any) -> Any:
 
 
 def onnx_labels(classes: NDArray[Any]) -> NDArray[Any]:
-    """Class labels in a type that ONNX has, each of them exactly: bool, int64, float64 or string.
-
-    Raises
-    ------
-    ValueError
-    """
+    """Class labels in a type that ONNX has, each of them exactly; a ValueError for others."""
     values = classes.tolist()
     if all(isinstance(value, str) for value in values):
         return np.array(values, dtype=object)
@@ -113,33 +108,37 @@ def write_onnx(
     """
     from onnx import TensorProto, helper
 
+    def describe(name: str, kind: np.dtype[Any], size: Sequence[int]) -> Any:
+        element = helper.np_dtype_to_tensor_dtype(kind)
+        return helper.make_tensor_value_info(name, element, ["n", *size])
+
     graph, float32 = _Graph(), np.dtype(np.float32)
-    inputs = [(source, dtype, shape)]
+    inputs = [describe(source, dtype, shape)]
     value = graph.add("Cast", source, to=TensorProto.FLOAT)
     for step in steps:
         if isinstance(step, MLPDigitClassifier):
-            labels = labels_of(step.classes_)
-            logits = _add_network(graph, step, value)
+            labels, fitted = labels_of(step.classes_), step._fitted().astype("float32")
+            *hidden_layers, last = fitted.layers
+            for layer in hidden_layers:
+                value = graph.add("Gemm", value, *layer)
+                value = _activate(graph, fitted.network.activation, value)
+            logits = graph.add("Gemm", value, *last)
             graph.add("Softmax", logits, output="probabilities", axis=-1)
             winner = graph.add("ArgMax", logits, axis=-1, keepdims=0)
             graph.add("Gather", labels, winner, output="label", axis=0)
-            outputs = [("label", labels.dtype, ()), ("probabilities", float32, labels.shape)]
+            outputs = [
+                describe("label", labels.dtype, ()),
+                describe("probabilities", float32, labels.shape),
+            ]
         else:
             divisor = divisor_of(step.scale, dtype)
             if divisor is not None:
                 value = graph.add("Div", value, divisor)
             value = graph.add("Flatten", value, axis=1)
             dtype = float32
-            outputs = [(value, dtype, (step.n_features_in_,))]
-    infos = [
-        [
-            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(kind), ["n", *size])
-            for name, kind, size in values
-        ]
-        for values in (inputs, outputs)
-    ]
+            outputs = [describe(value, dtype, (step.n_features_in_,))]
     return helper.make_model(
-        helper.make_graph(graph.nodes, "sk_mnist_mlp", *infos, graph.constants),
+        helper.make_graph(graph.nodes, "sk_mnist_mlp", inputs, outputs, graph.constants),
         opset_imports=[helper.make_opsetid("", _OPSET)],
         ir_version=_IR_VERSION,
         producer_name="sk_mnist_mlp",
@@ -170,15 +169,6 @@ class _Graph:
         return output
 
 
-def _add_network(graph: _Graph, classifier: MLPDigitClassifier, rows: str) -> str:
-    """Add a network in single precision; returns its logits' name."""
-    fitted = classifier._fitted().astype("float32")
-    *hidden_layers, last = fitted.layers
-    for layer in hidden_layers:
-        rows = _activate(graph, fitted.network.activation, graph.add("Gemm", rows, *layer))
-    return graph.add("Gemm", rows, *last)
-
-
 def _activate(graph: _Graph, activation: str, z: str) -> str:
     half, one = np.float32(0.5), np.float32(1)
     match activation:
@@ -196,7 +186,7 @@ def _activate(graph: _Graph, activation: str, z: str) -> str:
     return graph.add(_OPERATORS[activation], z)
 
 
-_OPERATORS = {
+_OPERATORS = {  # the activations that are one operator without attributes
     "elu": "Elu",
     "linear": "Identity",
     "relu": "Relu",
@@ -206,4 +196,3 @@ _OPERATORS = {
     "softsign": "Softsign",
     "tanh": "Tanh",
 }
-"""The activations that are one operator without attributes."""
