@@ -1,26 +1,13 @@
-"""Axes to draw on, by matplotlib, which is imported when something is drawn."""
+"""What the displays' axes have in common."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sk_mnist_mlp._extras import require
-
-__all__ = ["GREY", "import_pyplot", "tidy"]
+__all__ = ["GREY", "tidy"]
 
 GREY = "#6b7280"
 """Of everything that is not data."""
-
-
-def import_pyplot(who: str) -> Any:
-    """Import ``matplotlib.pyplot``.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
-    """
-    return require("matplotlib.pyplot", who=who)
 
 
 def tidy(ax: Any) -> None:

@@ -8,7 +8,8 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sk_mnist_mlp.inspection.axes import GREY, import_pyplot, tidy
+from sk_mnist_mlp._extras import require
+from sk_mnist_mlp.inspection.axes import GREY, tidy
 
 __all__ = ["TrainingCurveDisplay"]
 
@@ -114,7 +115,7 @@ class TrainingCurveDisplay:
         self : TrainingCurveDisplay
             With ``ax_`` and ``figure_``.
         """
-        plt = import_pyplot(f"{_NAME}.plot")
+        plt = require("matplotlib.pyplot", who=f"{_NAME}.plot")
         if ax is None:
             _, ax = plt.subplots(1, 2, figsize=(10.0, 4.0), layout="constrained")
         self.ax_ = np.asarray(ax).ravel()
