@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from sk_mnist_mlp._network import ACTIVATIONS, Layer, Layers, forward, softmax
 from sk_mnist_mlp._training import OPTIMIZERS
@@ -16,7 +17,6 @@ from sk_mnist_mlp.export.models import fitted_classifier
 __all__ = ["from_keras", "from_scikeras"]
 
 _TRAINING_ONLY = ("ActivityRegularization", "AlphaDropout", "GaussianDropout", "GaussianNoise")
-_SHARED_PARAMETERS = ("batch_size", "epochs", "random_state", "verbose", "warm_start")
 _DTYPES = ("float32", "float64")
 _TOLERANCE = 1e-4  # of probabilities in float32, ours against the model's
 
@@ -24,8 +24,7 @@ _TOLERANCE = 1e-4  # of probabilities in float32, ours against the model's
 def from_keras(model: Any, *, classes: ArrayLike | None = None) -> Any:
     """Make a fitted classifier of a trained Keras model that is a multilayer perceptron.
 
-    The way back is ``estimator.model_``, a ``keras.Sequential``:
-    ``estimator.model_.save("digits.keras")``.
+    The way back is ``estimator.model_.save("digits.keras")``.
 
     Parameters
     ----------
@@ -111,19 +110,17 @@ def from_scikeras(classifier: Any) -> Any:
     True
     """
     from scikeras.wrappers import KerasClassifier
-    from sklearn.exceptions import NotFittedError
 
     if not isinstance(classifier, KerasClassifier):
         raise TypeError(
             "from_scikeras: expected a scikeras KerasClassifier, got "
             f"{type(classifier).__name__}. Use from_keras for a Keras model."
         )
-    if not hasattr(classifier, "model_"):
-        raise NotFittedError(
-            "from_scikeras: expected a fitted KerasClassifier, got one without fit. Call fit first."
-        )
+    got = "from_scikeras: expected a fitted KerasClassifier, got one without fit. Call fit first."
+    check_is_fitted(classifier, "model_", msg=got)
     estimator = _adopt_keras("from_scikeras", classifier.model_, classifier.classes_)
-    theirs = {name: getattr(classifier, name, None) for name in _SHARED_PARAMETERS}
+    shared = ("batch_size", "epochs", "random_state", "verbose", "warm_start")
+    theirs = {name: getattr(classifier, name, None) for name in shared}
     return estimator.set_params(**{k: v for k, v in theirs.items() if v is not None})
 
 
@@ -185,7 +182,7 @@ def _read_layers(who: str, model: Any) -> tuple[list[_Dense], list[str]]:
             _refuse(who, f"a layer of your own ({kind})", "Use Keras's own layers.")
         activation = _activation_of(layer)
         if kind == "Dense":
-            chain.append(_Dense(_weights(who, layer), _penalty(layer, left_behind)))
+            chain.append(_read_dense(who, layer, left_behind))
         elif kind == "Dropout" and chain:
             chain[-1].dropout = float(layer.rate)
         elif kind == "Dropout":
@@ -206,19 +203,16 @@ def _read_layers(who: str, model: Any) -> tuple[list[_Dense], list[str]]:
     return chain, left_behind
 
 
-def _weights(who: str, layer: Any) -> Layer:
+def _read_dense(who: str, layer: Any, left_behind: list[str]) -> _Dense:
     kernel, *bias = [np.asarray(value) for value in layer.get_weights()]
     if layer.compute_dtype != layer.variable_dtype or kernel.dtype.name not in _DTYPES:
         got = f"a Dense layer computing in {layer.compute_dtype}"
         _refuse(who, got, "Rebuild it with dtype='float32'.")
-    return Layer(kernel, bias[0] if bias else np.zeros(kernel.shape[1], kernel.dtype))
-
-
-def _penalty(layer: Any, left_behind: list[str]) -> float:
     regularizer = layer.kernel_regularizer
     if getattr(regularizer, "l1", 0.0) or layer.bias_regularizer or layer.kernel_constraint:
         left_behind.append("a regularizer or constraint")
-    return float(getattr(regularizer, "l2", 0.0) or 0.0)
+    weights = Layer(kernel, bias[0] if bias else np.zeros(kernel.shape[1], kernel.dtype))
+    return _Dense(weights, float(getattr(regularizer, "l2", 0.0) or 0.0))
 
 
 def _activation_of(layer: Any) -> str | None:
@@ -284,15 +278,12 @@ def _training_parameters(model: Any) -> dict[str, Any]:
 
 def _compare(who: str, model: Any, layers: Layers, activation: str) -> None:
     """Refuse a model that answers otherwise than a chain of its layers would."""
-    shape = model.input_shape[1:]
-    n_features = len(layers[0].kernel)
+    shape, n_features = model.input_shape[1:], len(layers[0].kernel)
+    if None in shape or np.prod(shape) != n_features:
+        _refuse(who, f"an input of shape {shape}", f"Flatten it to {n_features} features.")
     rows: NDArray[Any] = np.random.default_rng(0).random((32, n_features)).astype(np.float32)
-    if None in shape or np.prod(shape) != rows.shape[1]:
-        _refuse(who, f"an input of shape {shape}", f"Flatten it to {rows.shape[1]} features.")
     theirs = np.asarray(model(rows.reshape(-1, *shape), training=False))
-    ours = softmax(forward(rows, layers, activation))
-    if theirs.shape[1] == 1:
-        ours = ours[:, 1:]
+    ours = softmax(forward(rows, layers, activation))[:, -theirs.shape[1] :]  # of a sigmoid one
     difference = np.abs(ours - theirs).max()
     if not difference < _TOLERANCE:
         got = f"a model whose probabilities are {difference:.2g} off those of its layers in a row"

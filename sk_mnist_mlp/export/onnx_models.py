@@ -1,4 +1,4 @@
-"""ONNX: a fitted model as a graph that runs without this package, Keras or TensorFlow."""
+"""ONNX: a fitted model as a graph that runs without this package, alone or by skl2onnx."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sk_mnist_mlp._estimators import ImageFlattener, MLPDigitClassifier, divisor
 from sk_mnist_mlp._extras import require
 from sk_mnist_mlp.export.models import check_model
 
-__all__ = ["onnx_labels", "to_onnx", "write_onnx"]
+__all__ = ["register_skl2onnx_converters", "to_onnx"]
 
 _OPSET = 17
 """Version of ONNX's operators that the graphs are written in; onnxruntime 1.12 of 2022 has it."""
@@ -25,8 +25,8 @@ def to_onnx(estimator: Any) -> Any:
     """Turn a fitted model into an ONNX model.
 
     Needs the extra ``onnx``, and neither Keras nor TensorFlow. Checked against onnxruntime, its
-    probabilities are within 1e-5 of ``predict_proba``. It computes in single precision, which every
-    runtime has; rows so large that they overflow that give NaN.
+    probabilities are within 1e-5 of ``predict_proba``. It computes in single precision, as few
+    runtimes have every operator in double; rows that overflow that give NaN.
 
     Parameters
     ----------
@@ -67,17 +67,58 @@ def to_onnx(estimator: Any) -> Any:
     require("onnx", who="to_onnx")
     if not flatteners:
         width = classifier.n_features_in_
-        return write_onnx([classifier], "rows", (width,), np.dtype(np.float32))
+        return _write([classifier], "rows", (width,), np.dtype(np.float32))
     shape, dtype = flatteners[0]._input_shape, flatteners[0].image_dtype_
     if dtype.kind == "f" and dtype.itemsize > 8:
         raise ValueError(
             f"to_onnx: expected pixels of a type that ONNX has, got {dtype}. Fit again on "
             "X.astype(float)."
         )
-    return write_onnx([*flatteners, classifier], "images", shape, dtype)
+    return _write([*flatteners, classifier], "images", shape, dtype)
 
 
-def onnx_labels(classes: NDArray[Any]) -> NDArray[Any]:
+def register_skl2onnx_converters() -> None:
+    """Teach ``skl2onnx.convert_sklearn`` the estimators of this package.
+
+    Needs the extra ``onnx``. Call it once in a process; a second call changes nothing. Images go
+    in as ``UInt8TensorType([None, 28, 28])``, or of what dtype and shape the flattener has seen in
+    fit; the option ``zipmap=False`` gives probabilities as one array.
+
+    Raises
+    ------
+    ImportError
+        If ``skl2onnx`` is not installed.
+
+    See Also
+    --------
+    to_onnx : Needs only ``onnx``, and no conversion options.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sk_mnist_mlp import MLPDigitClassifier
+    >>> from sk_mnist_mlp.export import register_skl2onnx_converters
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = MLPDigitClassifier(hidden_units=16, epochs=1).fit(X / 16, y)
+    >>> import skl2onnx
+    >>> register_skl2onnx_converters()
+    >>> skl2onnx.to_onnx(model, X[:1].astype("float32")).graph.input[0].name
+    'X'
+    """
+    skl2onnx = require("skl2onnx", who="register_skl2onnx_converters")
+    skl2onnx.update_registered_converter(
+        ImageFlattener, "SkMnistMlpImageFlattener", _flattener_shapes, _convert
+    )
+    skl2onnx.update_registered_converter(
+        MLPDigitClassifier,
+        "SkMnistMlpMLPDigitClassifier",
+        _classifier_shapes,
+        _convert,
+        options={"zipmap": [True, False, "columns"], "nocl": [True, False]},
+    )
+
+
+def _onnx_labels(classes: NDArray[Any]) -> NDArray[Any]:
     """Class labels in a type that ONNX has, each of them exactly; a ValueError for others."""
     values = classes.tolist()
     if all(isinstance(value, str) for value in values):
@@ -94,12 +135,12 @@ def onnx_labels(classes: NDArray[Any]) -> NDArray[Any]:
     return labels
 
 
-def write_onnx(
+def _write(
     steps: Sequence[ImageFlattener | MLPDigitClassifier],
     source: str,
     shape: Sequence[int],
     dtype: np.dtype[Any],
-    labels_of: Callable[[NDArray[Any]], NDArray[Any]] = onnx_labels,
+    labels_of: Callable[[NDArray[Any]], NDArray[Any]] = _onnx_labels,
 ) -> Any:
     """Write fitted steps, one after the other, as an ONNX model.
 
@@ -196,3 +237,47 @@ _OPERATORS = {  # the activations that are one operator without attributes
     "softsign": "Softsign",
     "tanh": "Tanh",
 }
+
+
+# ----------------------------------------------------------------------------------------------
+# skl2onnx
+
+
+def _flattener_shapes(operator: Any) -> None:
+    from skl2onnx.common.data_types import FloatTensorType
+
+    n_rows = operator.inputs[0].get_first_dimension()
+    operator.outputs[0].type = FloatTensorType([n_rows, operator.raw_operator.n_features_in_])
+
+
+def _classifier_shapes(operator: Any) -> None:
+    from skl2onnx.common import data_types
+
+    n_rows = operator.inputs[0].get_first_dimension()
+    labels = _skl2onnx_labels(operator.raw_operator.classes_)
+    kinds = {"O": data_types.StringTensorType, "i": data_types.Int64TensorType}
+    kind = kinds.get(labels.dtype.kind, data_types.DoubleTensorType)
+    operator.outputs[0].type = kind([n_rows])
+    operator.outputs[1].type = data_types.FloatTensorType([n_rows, len(labels)])
+
+
+def _skl2onnx_labels(classes: NDArray[Any]) -> NDArray[Any]:
+    """The classes as skl2onnx wants them, which makes whole numbers of bools."""
+    labels = _onnx_labels(classes)
+    return labels.astype(np.int64) if labels.dtype == bool else labels
+
+
+def _convert(scope: Any, operator: Any, container: Any) -> None:
+    """Put into skl2onnx's graph what :func:`to_onnx` writes of this step."""
+    from onnx.helper import tensor_dtype_to_np_dtype
+    from skl2onnx.helpers import add_onnx_graph
+
+    step, source = operator.raw_operator, operator.inputs[0].type
+    dtype = tensor_dtype_to_np_dtype(source.to_onnx_type().tensor_type.elem_type)
+    if dtype.kind not in "biuf":
+        raise ValueError(
+            f"convert_sklearn: expected images as a tensor of numbers, got {type(source).__name__}."
+            " MNIST's are UInt8TensorType([None, 28, 28])."
+        )
+    model = _write([step], "images", source.shape[1:], dtype, _skl2onnx_labels)
+    add_onnx_graph(scope, operator, container, model)

@@ -16,7 +16,7 @@ from sk_mnist_mlp.inspection.axes import GREY, tidy
 __all__ = ["SearchResultsDisplay"]
 
 _NAME = "SearchResultsDisplay"
-_BEST, _FAILED = "#d62728", "#e5e7eb"
+_BEST = "#d62728"
 
 
 class SearchResultsDisplay:
@@ -117,10 +117,8 @@ class SearchResultsDisplay:
 
         Raises
         ------
-        ValueError
+        ValueError, NotFittedError
             If more than two parameters vary and none was named, or a name is not in the search.
-        NotFittedError
-            If the search is not fitted.
         ImportError
             If matplotlib is not installed.
         """
@@ -153,12 +151,11 @@ class SearchResultsDisplay:
             With ``ax_`` and ``figure_``.
         """
         plt = require("matplotlib.pyplot", who=f"{_NAME}.plot")
-        n_rows, *n_columns = self.tried.shape
+        is_map = self.tried.ndim == 2
         if ax is None:
-            width, height = 6.4, 4.2
-            if n_columns:
-                width, height = min(2.6 + 1.05 * n_columns[0], 12.0), min(1.4 + 0.85 * n_rows, 9.0)
-            _, ax = plt.subplots(figsize=(width, height), layout="constrained")
+            cells = np.array(self.tried.shape[::-1])
+            size = np.minimum((2.6, 1.4) + (1.05, 0.85) * cells, (12, 9)) if is_map else (6.4, 4.2)
+            _, ax = plt.subplots(figsize=size, layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
         self.im_: Any = None
         self.errorbar_: Any = None
@@ -167,21 +164,21 @@ class SearchResultsDisplay:
         best = np.unravel_index(np.nanargmax(means), means.shape) if scored else None
         others = ", best over the others" if self.best_over_others else ""
         score = f"{self.score_name}{others}, mean of {self.split_scores.shape[-1]} folds"
-        if not n_columns:
+        if not is_map:
             self._draw_intervals(means, stds, best, score)
             return self
         self.im_ = ax.imshow(means, cmap=plt.get_cmap(cmap), aspect="auto")
-        self._write_cells(plt, means, stds, best, values_format)
+        self._write_cells(means, stds, values_format)
+        if best is not None:
+            corner = best[1] - 0.49, best[0] - 0.49
+            frame = plt.Rectangle(corner, 0.98, 0.98, fill=False, edgecolor=_BEST, linewidth=2.5)
+            ax.add_patch(frame)
         if colorbar:
             self.figure_.colorbar(self.im_, ax=ax, label=score).outline.set_visible(False)
         return self
 
-    def _write_cells(self, plt: Any, means: Any, stds: Any, best: Any, values_format: str) -> None:
-        ax, crowded = self.ax_, max(means.shape) > 8
-
-        def frame(row: int, column: int, **style: Any) -> None:
-            ax.add_patch(plt.Rectangle((column - 0.49, row - 0.49), 0.98, 0.98, **style))
-
+    def _write_cells(self, means: Any, stds: Any, values_format: str) -> None:
+        crowded = max(means.shape) > 8
         for row, column in np.argwhere(self.tried):
             mean, std = means[row, column], stds[row, column]
             text, ink = "failed", GREY
@@ -189,18 +186,14 @@ class SearchResultsDisplay:
                 text = f"{mean:{values_format}}" + f"\n± {std:{values_format}}" * (not crowded)
                 brightness = np.dot(self.im_.to_rgba(mean)[:3], (0.299, 0.587, 0.114))
                 ink = "white" if brightness < 0.55 else "black"
-            else:
-                frame(row, column, facecolor=_FAILED)
-            size = 7 if crowded else 9
-            ax.text(column, row, text, color=ink, fontsize=size, ha="center", va="center")
-        if best is not None:
-            frame(*best, fill=False, edgecolor=_BEST, linewidth=2.5)
+            style = {"fontsize": 7 if crowded else 9, "ha": "center", "va": "center"}
+            self.ax_.text(column, row, text, color=ink, **style)
         (row_name, rows), (column_name, columns) = self.parameters.items()
-        ax.set_yticks(range(len(rows)), map(_label, rows))
-        ax.set_xticks(range(len(columns)), map(_label, columns))
-        ax.set(xlabel=_short(column_name), ylabel=_short(row_name))
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
+        self.ax_.set_yticks(range(len(rows)), map(_label, rows))
+        self.ax_.set_xticks(range(len(columns)), map(_label, columns))
+        self.ax_.set(xlabel=_short(column_name), ylabel=_short(row_name))
+        self.ax_.tick_params(length=0)
+        self.ax_.spines[:].set_visible(False)
 
     def _draw_intervals(self, means: Any, stds: Any, best: Any, score: str) -> None:
         ax = self.ax_

@@ -11,6 +11,7 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from sk_mnist_mlp import ImageFlattener, MLPDigitClassifier, load_model, save_model
@@ -202,6 +203,52 @@ def test_skl2onnx_converts_a_bare_classifier_after_a_scaler():
     found, probabilities = run_onnx(converted, X=X)
     np.testing.assert_array_equal(found, model.predict(X))
     np.testing.assert_allclose(probabilities, model.predict_proba(X), rtol=0, atol=1e-5)
+
+
+def test_skl2onnx_puts_several_of_ours_into_one_graph():
+    """Names do not clash where a graph holds two networks."""
+    skl2onnx = pytest.importorskip("skl2onnx")
+    from sklearn.ensemble import VotingClassifier
+
+    register_skl2onnx_converters()
+    voters = [("relu", small()), ("gelu", small(activation="gelu", hidden_units=(9, 7)))]
+    model = VotingClassifier(voters, voting="soft", flatten_transform=False).fit(X, Y)
+    converted = skl2onnx.to_onnx(model, X[:1], options={"zipmap": False}, target_opset=17)
+    found, probabilities = run_onnx(converted, X=X)
+    np.testing.assert_array_equal(found, model.predict(X))
+    np.testing.assert_allclose(probabilities, model.predict_proba(X), rtol=0, atol=1e-5)
+
+
+def test_skl2onnx_takes_rows_of_any_number_type():
+    """A bare classifier takes doubles and whole numbers, which it casts as fit does."""
+    skl2onnx = pytest.importorskip("skl2onnx")
+    register_skl2onnx_converters()
+    model = small().fit(DIGITS.data[:300], Y)
+    for dtype in (np.float64, np.int64):
+        rows = DIGITS.data[:300].astype(dtype)
+        options = {"zipmap": False}
+        converted = skl2onnx.to_onnx(model, rows[:1], options=options, target_opset=17)
+        np.testing.assert_array_equal(run_onnx(converted, X=rows)[0], model.predict(rows))
+
+
+def test_skl2onnx_is_told_what_ours_cannot_be():
+    """An older set of operators is refused, and so is an input of text."""
+    skl2onnx = pytest.importorskip("skl2onnx")
+    types = pytest.importorskip("skl2onnx.common.data_types")
+    register_skl2onnx_converters()
+    model = small().fit(X, Y)
+    with pytest.raises(RuntimeError, match="requires at least opset 17"):
+        skl2onnx.to_onnx(model, X[:1], target_opset=12)
+    with pytest.raises(ValueError, match=r"^convert_sklearn: expected .* got StringTensorType\."):
+        skl2onnx.convert_sklearn(model, initial_types=[("X", types.StringTensorType([None, 64]))])
+
+
+def test_onnx_of_a_search_is_that_of_its_best():
+    """A search gives the graph of its best estimator."""
+    pytest.importorskip("onnx")
+    search = GridSearchCV(make_pipeline(ImageFlattener(), small()), {}, cv=2).fit(IMAGES, Y)
+    labels, _ = run_onnx(to_onnx(search), images=IMAGES)
+    np.testing.assert_array_equal(labels, search.predict(IMAGES))
 
 
 # ----------------------------------------------------------------------------------------------

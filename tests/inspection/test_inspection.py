@@ -300,7 +300,32 @@ def test_several_trainings_are_laid_over_each_other(trained):
             np.testing.assert_array_equal(line.get_ydata(), model.history_[column])
             assert (line.get_linestyle() == "-") == (not column.startswith("val_"))
     legend = [text.get_text() for text in display.ax_[1].get_legend().get_texts()]
-    assert legend == ["dropout=0.0", "dropout=0.4", "training", "held out"]
+    assert legend[:4] == ["dropout=0.0", "dropout=0.4", "training", "held out"]
+    assert legend[4:] == [f"kept: epoch {epoch}" for epoch in display.kept.values()]
+
+
+def test_a_line_stands_at_the_epoch_that_was_kept(digits):
+    """It is the epoch whose weights early stopping gave back, and the legend names it."""
+    model = classifier(epochs=8, early_stopping=True, validation_fraction=0.3, n_iter_no_change=2)
+    model.fit(*digits)
+    display = TrainingCurveDisplay.from_estimator(model)
+    (epoch,) = display.kept.values()
+    assert model.history_["val_accuracy"][epoch - 1] == model.best_validation_score_
+    again = classifier(epochs=epoch, early_stopping=True, validation_fraction=0.3).fit(*digits)
+    np.testing.assert_array_equal(again.coefs_[0], model.coefs_[0])
+    for axes in display.ax_:
+        assert axes.lines[-1].get_xdata() == [epoch, epoch]
+    texts = [text.get_text() for text in display.ax_[1].get_legend().get_texts()]
+    assert texts == ["training", "held out", f"kept: epoch {epoch}"]
+
+
+def test_no_epoch_is_said_to_be_kept_where_the_history_cannot_tell(digits):
+    """Without early stopping, and after several calls, there is no such line."""
+    several = classifier(early_stopping=True).fit(*digits).partial_fit(*digits)
+    for model in (classifier().fit(*digits), several):
+        display = TrainingCurveDisplay.from_estimator(model)
+        assert display.kept == {}
+        assert all(len(line.get_xdata()) == model.n_iter_ for line in display.ax_[0].lines)
 
 
 def test_pipelines_and_searches_are_looked_into(digits, search):
@@ -382,7 +407,7 @@ def test_without_matplotlib_the_error_says_what_to_install(search, trained, monk
 
 
 def test_a_history_that_was_held_out_in_part_is_drawn():
-    """Epochs without held-out rows leave a gap, and the best of the others is marked."""
+    """Epochs without held-out rows leave a gap."""
     import pandas as pd
 
     X, y = load_digits(return_X_y=True)
@@ -392,5 +417,3 @@ def test_a_history_that_was_held_out_in_part_is_drawn():
     display = TrainingCurveDisplay.from_estimator(model)
     held_out = display.ax_[1].lines[1].get_ydata()
     assert np.isnan(held_out).tolist() == [False, False, False, True]
-    marked = display.ax_[1].lines[2].get_ydata()
-    assert marked == np.nanmax(held_out)
