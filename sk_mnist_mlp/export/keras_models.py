@@ -38,9 +38,8 @@ def from_keras(model: Any, *, classes: ArrayLike | None = None) -> Any:
     Returns
     -------
     estimator : MLPDigitClassifier
-        Fitted, with the model's predictions. Its rows are flat also where the model starts with
-        ``Flatten``. The parameters are the model's as far as it tells them; history and moments
-        are not taken along.
+        Fitted, with the model's predictions and those parameters that it tells, but no history.
+        Its rows are flat also where the model starts with ``Flatten``.
 
     Raises
     ------
@@ -52,8 +51,7 @@ def from_keras(model: Any, *, classes: ArrayLike | None = None) -> Any:
     Warns
     -----
     UserWarning
-        If the model was trained in a way that further training here would not continue, such as
-        a different dropout in each layer.
+        If further training here would differ, for example by another dropout in each layer.
 
     Examples
     --------

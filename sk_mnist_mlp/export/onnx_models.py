@@ -31,18 +31,16 @@ def to_onnx(estimator: Any) -> Any:
     Parameters
     ----------
     estimator : MLPDigitClassifier or Pipeline
-        Fitted; a pipeline of :class:`~sk_mnist_mlp.ImageFlattener` and the classifier. Of a search
-        the best estimator counts.
+        Fitted; a pipeline of :class:`~sk_mnist_mlp.ImageFlattener` and the classifier; or a search,
+        whose best estimator counts.
 
     Returns
     -------
     model : onnx.ModelProto
-        Write it by ``onnx.save(model, path)``, or hand ``model.SerializeToString()`` to a runtime.
-        Its input is ``images``, of the shape and dtype seen in fit with any number of images in
-        front (``uint8`` of shape (n, 28, 28) for MNIST, or (n, 784) where fit saw flat rows), or,
-        of a bare classifier, ``rows``, float32 of shape (n, n_features). Its outputs are ``label``
-        of shape (n,), int64, bool, double or string, and ``probabilities``, float32 of shape
-        (n, n_classes).
+        Write it by ``onnx.save(model, path)``. Its input is ``images``, of the shape and dtype seen
+        in fit (``uint8`` of shape (n, 28, 28) for MNIST), or, of a bare classifier, ``rows``,
+        float32 of shape (n, n_features). Its outputs are ``label`` of shape (n,), int64, bool,
+        double or string, and ``probabilities``, float32 of shape (n, n_classes).
 
     Raises
     ------
@@ -106,16 +104,10 @@ def register_skl2onnx_converters() -> None:
     'X'
     """
     skl2onnx = require("skl2onnx", who="register_skl2onnx_converters")
-    skl2onnx.update_registered_converter(
-        ImageFlattener, "SkMnistMlpImageFlattener", _flattener_shapes, _convert
-    )
-    skl2onnx.update_registered_converter(
-        MLPDigitClassifier,
-        "SkMnistMlpMLPDigitClassifier",
-        _classifier_shapes,
-        _convert,
-        options={"zipmap": [True, False, "columns"], "nocl": [True, False]},
-    )
+    options = {"zipmap": [True, False, "columns"], "nocl": [True, False]}
+    for kind, taken in ((ImageFlattener, None), (MLPDigitClassifier, options)):
+        alias = f"SkMnistMlp{kind.__name__}"
+        skl2onnx.update_registered_converter(kind, alias, _set_shapes, _convert, options=taken)
 
 
 def _onnx_labels(classes: NDArray[Any]) -> NDArray[Any]:
@@ -243,22 +235,18 @@ _OPERATORS = {  # the activations that are one operator without attributes
 # skl2onnx
 
 
-def _flattener_shapes(operator: Any) -> None:
-    from skl2onnx.common.data_types import FloatTensorType
-
-    n_rows = operator.inputs[0].get_first_dimension()
-    operator.outputs[0].type = FloatTensorType([n_rows, operator.raw_operator.n_features_in_])
-
-
-def _classifier_shapes(operator: Any) -> None:
+def _set_shapes(operator: Any) -> None:
+    """Tell skl2onnx what comes out: rows, or labels and probabilities."""
     from skl2onnx.common import data_types
 
-    n_rows = operator.inputs[0].get_first_dimension()
-    labels = _skl2onnx_labels(operator.raw_operator.classes_)
-    kinds = {"O": data_types.StringTensorType, "i": data_types.Int64TensorType}
-    kind = kinds.get(labels.dtype.kind, data_types.DoubleTensorType)
-    operator.outputs[0].type = kind([n_rows])
-    operator.outputs[1].type = data_types.FloatTensorType([n_rows, len(labels)])
+    n_rows, width = operator.inputs[0].get_first_dimension(), operator.raw_operator.n_features_in_
+    *labels_of_classifier, last = operator.outputs
+    for output in labels_of_classifier:
+        labels = _skl2onnx_labels(operator.raw_operator.classes_)
+        kinds = {"O": data_types.StringTensorType, "i": data_types.Int64TensorType}
+        output.type = kinds.get(labels.dtype.kind, data_types.DoubleTensorType)([n_rows])
+        width = len(labels)
+    last.type = data_types.FloatTensorType([n_rows, width])
 
 
 def _skl2onnx_labels(classes: NDArray[Any]) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -19,6 +20,7 @@ _NAME = "SearchResultsDisplay"
 _BEST = "#d62728"
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class SearchResultsDisplay:
     """The scores of a search: a heat map over two parameters, intervals over one.
 
@@ -66,25 +68,15 @@ class SearchResultsDisplay:
     >>> grid = {"dropout": [0.0, 0.4], "hidden_units": [8, 16]}
     >>> model = MLPDigitClassifier(epochs=2, random_state=0)
     >>> search = GridSearchCV(model, grid, cv=2).fit(X[:200] / 16, y[:200])
-    >>> display = SearchResultsDisplay.from_search(search)
-    >>> display.split_scores.shape
+    >>> SearchResultsDisplay.from_search(search).split_scores.shape
     (2, 2, 2)
     """
 
-    def __init__(
-        self,
-        *,
-        parameters: Mapping[str, Sequence[Any]],
-        split_scores: NDArray[np.float64],
-        tried: NDArray[np.bool_],
-        score_name: str = "score",
-        best_over_others: bool = False,
-    ) -> None:
-        self.parameters = parameters
-        self.split_scores = split_scores
-        self.tried = tried
-        self.score_name = score_name
-        self.best_over_others = best_over_others
+    parameters: Mapping[str, Sequence[Any]]
+    split_scores: NDArray[np.float64]
+    tried: NDArray[np.bool_]
+    score_name: str = "score"
+    best_over_others: bool = False
 
     @classmethod
     def from_search(
@@ -119,8 +111,6 @@ class SearchResultsDisplay:
         ------
         ValueError, NotFittedError
             If more than two parameters vary and none was named, or a name is not in the search.
-        ImportError
-            If matplotlib is not installed.
         """
         return cls(**_read(search, parameters, metric)).plot(ax)
 
@@ -267,26 +257,21 @@ def _choose(
     names: list[str], varying: list[str], asked: str | Sequence[str] | None
 ) -> Sequence[str]:
     """The parameters to show."""
-    if asked is not None:
-        chosen = [asked] if isinstance(asked, str) else list(asked)
-        if not 1 <= len(chosen) <= 2 or not set(chosen) <= set(names):
-            raise ValueError(
-                f"{_NAME}: expected one or two of the search's parameters, {', '.join(names)}, "
-                f"got {asked!r}. Take the names from the grid."
-            )
-        return chosen
-    if len(varying) > 2:
-        raise ValueError(
-            f"{_NAME}: expected one or two parameters that vary, got {len(varying)}: "
-            f"{', '.join(varying)}. Name those to show, for example "
-            f"parameters={varying[:2]}; the best candidate over the others is shown for each."
-        )
     if not names:
         raise ValueError(
             f"{_NAME}: expected a search over one or two parameters, got one over none. Give its "
             "grid a parameter."
         )
-    return varying or names[:1]
+    chosen = [asked] if isinstance(asked, str) else asked
+    if chosen is None:
+        chosen = varying or names[:1]
+    if not 1 <= len(chosen) <= 2 or not set(chosen) <= set(names):
+        raise ValueError(
+            f"{_NAME}: expected one or two of the search's parameters, {', '.join(names)}, got "
+            f"{chosen!r}. Name those to show, for example parameters={names[:2]}; the best "
+            "candidate over the others is shown for each."
+        )
+    return chosen
 
 
 def _scores(search: Any, metric: str | None) -> tuple[NDArray[np.float64], str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ _NAME = "TrainingCurveDisplay"
 _DASHED = (0, (4, 2))
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class TrainingCurveDisplay:
     """Loss and accuracy of a training by epoch; several trainings are laid over each other.
 
@@ -53,23 +55,14 @@ class TrainingCurveDisplay:
     >>> from sk_mnist_mlp import MLPDigitClassifier
     >>> from sk_mnist_mlp.inspection import TrainingCurveDisplay
     >>> X, y = load_digits(return_X_y=True)
-    >>> models = [
-    ...     MLPDigitClassifier(hidden_units=16, dropout=rate, epochs=3, random_state=0)
-    ...     for rate in (0.0, 0.45)
-    ... ]
-    >>> models = [model.fit(X / 16, y) for model in models]
+    >>> rates = (0.0, 0.45)
+    >>> models = [MLPDigitClassifier(epochs=1, dropout=rate).fit(X / 16, y) for rate in rates]
     >>> list(TrainingCurveDisplay.from_estimator(models).histories)
     ['dropout=0.0', 'dropout=0.45']
     """
 
-    def __init__(
-        self,
-        *,
-        histories: Mapping[str, Mapping[str, Sequence[float]]],
-        kept: Mapping[str, int] | None = None,
-    ) -> None:
-        self.histories = histories
-        self.kept = kept or {}
+    histories: Mapping[str, Mapping[str, Sequence[float]]]
+    kept: Mapping[str, int] | None = None
 
     @classmethod
     def from_estimator(
@@ -97,8 +90,6 @@ class TrainingCurveDisplay:
             If an estimator keeps no history of a training.
         ValueError
             If there is not a name of its own for each estimator.
-        ImportError
-            If matplotlib is not installed.
         """
         several = isinstance(estimator, (list, tuple))
         classifiers = [_classifier(one) for one in (estimator if several else [estimator])]
@@ -108,11 +99,11 @@ class TrainingCurveDisplay:
                 f"{_NAME}: expected a name of its own for each of {len(classifiers)} estimators, "
                 f"got {labels}. Pass names=[...], one for each."
             )
-        named = dict(zip(labels, classifiers, strict=True))
-        kept = {name: _kept_epoch(classifier) for name, classifier in named.items()}
+        histories = [classifier.history_ for classifier in classifiers]
+        kept = zip(labels, map(_kept_epoch, classifiers), strict=True)
         return cls(
-            histories={name: classifier.history_ for name, classifier in named.items()},
-            kept={name: epoch for name, epoch in kept.items() if epoch is not None},
+            histories=dict(zip(labels, histories, strict=True)),
+            kept={label: epoch for label, epoch in kept if epoch},
         ).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
@@ -154,10 +145,10 @@ class TrainingCurveDisplay:
                 if held_out and np.isfinite(held_out).any():  # NaN in epochs without such rows
                     lines += axes.plot(epochs, held_out, linestyle=_DASHED, **style)
                 self.lines_[name] += lines
-            if name in self.kept:
-                at, text = self.kept[name], f"kept: epoch {self.kept[name]}"
-                style |= {"lw": 1.2, "linestyle": ":", "label": text}
-                kept += [axes.axvline(at, **style) for axes in self.ax_][:1]
+            epoch = (self.kept or {}).get(name)
+            if epoch is not None:
+                style |= {"lw": 1.2, "linestyle": ":", "label": f"kept: epoch {epoch}"}
+                kept += [axes.axvline(epoch, **style) for axes in self.ax_][:1]
         handles = [lines[0] for lines in self.lines_.values()] if len(self.lines_) > 1 else []
         if any("val_loss" in history for history in self.histories.values()):
             handles += [

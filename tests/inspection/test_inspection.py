@@ -124,9 +124,10 @@ def test_more_than_two_parameters_need_a_choice(digits):
     with pytest.raises(ValueError) as caught:
         SearchResultsDisplay.from_search(search)
     assert str(caught.value) == (
-        "SearchResultsDisplay: expected one or two parameters that vary, got 3: batch_size, "
-        "dropout, optimizer. Name those to show, for example parameters=['batch_size', 'dropout']; "
-        "the best candidate over the others is shown for each."
+        "SearchResultsDisplay: expected one or two of the search's parameters, batch_size, "
+        "dropout, optimizer, got ['batch_size', 'dropout', 'optimizer']. Name those to show, for "
+        "example parameters=['batch_size', 'dropout']; the best candidate over the others is "
+        "shown for each."
     )
     display = SearchResultsDisplay.from_search(search, parameters=["dropout", "batch_size"])
     assert display.split_scores.mean(-1).max() == pytest.approx(search.best_score_)
@@ -136,14 +137,15 @@ def test_more_than_two_parameters_need_a_choice(digits):
     assert rates.errorbar_.lines[0].get_linestyle() == "None"  # nothing lies between the two
 
 
-@pytest.mark.parametrize("asked", ["depth", ["dropout", "depth"], [], ["dropout"] * 3])
+@pytest.mark.parametrize("asked", [["depth"], ["dropout", "depth"], [], ["dropout"] * 3])
 def test_unknown_parameters_are_refused(search, asked):
     """A name that is not in the grid is refused in words that list the grid's."""
     with pytest.raises(ValueError) as caught:
         SearchResultsDisplay.from_search(search, parameters=asked)
     assert str(caught.value) == (
         "SearchResultsDisplay: expected one or two of the search's parameters, dropout, "
-        f"hidden_units, got {asked!r}. Take the names from the grid."
+        f"hidden_units, got {asked!r}. Name those to show, for example parameters=['dropout', "
+        "'hidden_units']; the best candidate over the others is shown for each."
     )
 
 
