@@ -218,7 +218,6 @@ class AttributionDisplay:
     See Also
     --------
     pixel_attributions : The numbers alone.
-    MistakesDisplay : The images that were answered wrongly.
 
     Examples
     --------
