@@ -23,26 +23,12 @@ REQUIREMENTS = {
 
 
 def require(module: str, *, who: str, purpose: str = "") -> Any:
-    """Import a package that may be missing.
-
-    Parameters
-    ----------
-    module : str
-        What to import: one of :data:`REQUIREMENTS`, or a part of one.
-    who : str
-        Name of the function the user called, for the error.
-    purpose : str, default=""
-        What it is needed for, for the error: ``"to read pictures"``.
-
-    Returns
-    -------
-    module : module
-        The one that was named.
+    """Import one of :data:`REQUIREMENTS`, or a part of one, for the public function ``who``.
 
     Raises
     ------
     ImportError
-        If it is not installed, saying what to type.
+        If it is not installed, saying what to type; ``purpose`` reads like ``"to read pictures"``.
     """
     try:
         return importlib.import_module(module)

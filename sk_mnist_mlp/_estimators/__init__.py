@@ -10,6 +10,7 @@ from sk_mnist_mlp._estimators.recipes import RECIPES, make_digit_pipeline
 from sk_mnist_mlp._estimators.rules import is_real, named
 from sk_mnist_mlp._estimators.sklearn_compat import output_container, sample_weight_requests
 from sk_mnist_mlp._estimators.targets import check_labels
+from sk_mnist_mlp._estimators.unwrapping import unwrap
 
 __all__ = [
     "RECIPES",
@@ -23,4 +24,5 @@ __all__ = [
     "named",
     "output_container",
     "sample_weight_requests",
+    "unwrap",
 ]

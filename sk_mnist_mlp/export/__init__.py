@@ -1,10 +1,8 @@
 """Interchange: models for other programs, and other programs' models as ours."""
 
-from sk_mnist_mlp.export.keras_models import from_keras
-from sk_mnist_mlp.export.onnx_models import to_onnx
+from sk_mnist_mlp.export.keras_models import from_keras, from_scikeras
+from sk_mnist_mlp.export.onnx_models import register_skl2onnx_converters, to_onnx
 from sk_mnist_mlp.export.safetensors_files import from_safetensors
-from sk_mnist_mlp.export.scikeras_models import from_scikeras
-from sk_mnist_mlp.export.skl2onnx_converters import register_skl2onnx_converters
 
 __all__ = [
     "from_keras",

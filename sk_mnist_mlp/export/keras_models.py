@@ -1,28 +1,30 @@
-"""Keras: a trained model as a fitted classifier. The way back is ``estimator.model_``."""
+"""Keras and SciKeras: a trained model as a fitted classifier. The way back is ``model_``."""
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
 
-from sk_mnist_mlp._network import ACTIVATIONS, Layer, Layers, as_arrays, forward, softmax
+from sk_mnist_mlp._network import ACTIVATIONS, Layer, Layers, forward, softmax
 from sk_mnist_mlp._training import OPTIMIZERS
 from sk_mnist_mlp.export.models import fitted_classifier
 
-__all__ = ["adopt_keras", "from_keras"]
+__all__ = ["from_keras", "from_scikeras"]
 
 _TRAINING_ONLY = ("ActivityRegularization", "AlphaDropout", "GaussianDropout", "GaussianNoise")
+_DTYPES = ("float32", "float64")
 _TOLERANCE = 1e-4  # of probabilities in float32, ours against the model's
 
 
 def from_keras(model: Any, *, classes: ArrayLike | None = None) -> Any:
     """Make a fitted classifier of a trained Keras model that is a multilayer perceptron.
 
-    The way back is ``estimator.model_``, a ``keras.Sequential``:
-    ``estimator.model_.save("digits.keras")``.
+    The way back is ``estimator.model_.save("digits.keras")``.
 
     Parameters
     ----------
@@ -36,9 +38,8 @@ def from_keras(model: Any, *, classes: ArrayLike | None = None) -> Any:
     Returns
     -------
     estimator : MLPDigitClassifier
-        Fitted, with the model's predictions. Its rows are flat also where the model starts with
-        ``Flatten``. The parameters are the model's as far as it tells them; history and moments
-        are not taken along.
+        Fitted, with the model's predictions and those parameters that it tells, but no history.
+        Its rows are flat also where the model starts with ``Flatten``.
 
     Raises
     ------
@@ -50,8 +51,7 @@ def from_keras(model: Any, *, classes: ArrayLike | None = None) -> Any:
     Warns
     -----
     UserWarning
-        If the model was trained in a way that further training here would not continue, such as
-        a different dropout in each layer.
+        If further training here would differ, for example by another dropout in each layer.
 
     Examples
     --------
@@ -63,10 +63,66 @@ def from_keras(model: Any, *, classes: ArrayLike | None = None) -> Any:
     >>> from_keras(model.model_, classes=model.classes_).score(X / 16, y) == model.score(X / 16, y)
     True
     """
-    return adopt_keras("from_keras", model, classes)
+    return _adopt_keras("from_keras", model, classes)
 
 
-def adopt_keras(who: str, model: Any, classes: ArrayLike | None) -> Any:
+def from_scikeras(classifier: Any) -> Any:
+    """Make a fitted classifier of a fitted SciKeras ``KerasClassifier`` of a perceptron.
+
+    Parameters
+    ----------
+    classifier : scikeras.wrappers.KerasClassifier
+        Fitted; what :func:`from_keras` says of models holds for its ``model_``.
+
+    Returns
+    -------
+    estimator : MLPDigitClassifier
+        Fitted, with the same classes and predictions, and with the wrapper's ``batch_size``,
+        ``epochs``, ``random_state`` and ``warm_start`` where they are set.
+
+    Raises
+    ------
+    TypeError
+        If ``classifier`` is something else.
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+    ValueError
+        If its model is no multilayer perceptron, with the reason.
+
+    See Also
+    --------
+    from_keras : The same for a Keras model.
+
+    Examples
+    --------
+    >>> import keras
+    >>> from scikeras.wrappers import KerasClassifier
+    >>> from sklearn.datasets import load_digits
+    >>> from sk_mnist_mlp.export import from_scikeras
+    >>> X, y = load_digits(return_X_y=True)
+    >>> layers = [keras.layers.Dense(16, "relu"), keras.layers.Dense(10, "softmax")]
+    >>> network = keras.Sequential([keras.Input((64,)), *layers])
+    >>> wrapper = KerasClassifier(network, loss="sparse_categorical_crossentropy", verbose=0)
+    >>> ours = from_scikeras(wrapper.fit(X / 16, y))
+    >>> bool((ours.predict(X / 16) == wrapper.predict(X / 16)).all())
+    True
+    """
+    from scikeras.wrappers import KerasClassifier
+
+    if not isinstance(classifier, KerasClassifier):
+        raise TypeError(
+            "from_scikeras: expected a scikeras KerasClassifier, got "
+            f"{type(classifier).__name__}. Use from_keras for a Keras model."
+        )
+    got = "from_scikeras: expected a fitted KerasClassifier, got one without fit. Call fit first."
+    check_is_fitted(classifier, "model_", msg=got)
+    estimator = _adopt_keras("from_scikeras", classifier.model_, classifier.classes_)
+    shared = ("batch_size", "epochs", "random_state", "verbose", "warm_start")
+    theirs = {name: getattr(classifier, name, None) for name in shared}
+    return estimator.set_params(**{k: v for k, v in theirs.items() if v is not None})
+
+
+def _adopt_keras(who: str, model: Any, classes: ArrayLike | None) -> Any:
     """:func:`from_keras` on behalf of the public function ``who``."""
     import keras
 
@@ -75,11 +131,22 @@ def adopt_keras(who: str, model: Any, classes: ArrayLike | None) -> Any:
             f"{who}: expected a keras.Model, got {type(model).__name__}. "
             'Load one by keras.saving.load_model("FILE.keras").'
         )
-    chain = _Chain(who)
-    for layer in _layers_of(who, model):
-        chain.add(layer)
-    layers, activation = chain.finish()
-    parameters = chain.parameters() | _training_parameters(model)
+    chain, left_behind = _read_layers(who, model)
+    layers, activation = _check_perceptron(who, chain)
+    dropouts, penalties = [dense.dropout for dense in chain], {dense.l2 for dense in chain}
+    if len(set(dropouts[:-1])) > 1 or dropouts[-1]:
+        left_behind.append(f"dropout of {', '.join(map(str, dropouts))}")
+    if len(penalties) > 1:
+        left_behind.append(f"l2 of {' and '.join(map(str, sorted(penalties)))}")
+    if left_behind:
+        warnings.warn(
+            f"{who}: expected training that this classifier can continue, got "
+            f"{', '.join(dict.fromkeys(left_behind))}; predictions are the model's, but further "
+            "training would differ. Set the parameters before training on.",
+            stacklevel=3,
+        )
+    parameters = {"dropout": max(dropouts[:-1]), "l2": max(penalties)}
+    parameters |= _training_parameters(model)
     estimator = fitted_classifier(who, layers, activation, classes, parameters)
     _compare(who, model, layers, activation)
     return estimator
@@ -89,140 +156,107 @@ def _refuse(who: str, got: str, fix: str) -> NoReturn:
     raise ValueError(f"{who}: expected a multilayer perceptron, got {got}. {fix}")
 
 
-def _layers_of(who: str, model: Any) -> list[Any]:
-    if not model.built or not hasattr(model, "layers") or not hasattr(model, "inputs"):
+@dataclass
+class _Dense:
+    """A dense layer, and what the layers after it add."""
+
+    weights: Layer
+    l2: float
+    activation: str = "linear"
+    dropout: float = 0.0
+
+
+def _read_layers(who: str, model: Any) -> tuple[list[_Dense], list[str]]:
+    """The dense layers of a chain, and what of its training has no parameter here."""
+    if not model.built or not getattr(model, "inputs", None):
         _refuse(who, "a model that is not built", "Call it on some rows first.")
-    if len(model.inputs or ()) != 1 or len(model.outputs or ()) != 1:
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
         _refuse(who, "a model without one input and one output", "Rebuild it as keras.Sequential.")
-    return [layer for layer in model.layers if type(layer).__name__ != "InputLayer"]
-
-
-class _Chain:
-    """Read a model's layers one after the other, keeping weights, activations and dropout."""
-
-    def __init__(self, who: str) -> None:
-        self._who = who
-        self._layers: list[Layer] = []
-        self._activations: list[str] = []
-        self._dropouts: list[float] = []
-        self._penalties: list[float] = []
-        self._left_behind: list[str] = []
-
-    def add(self, layer: Any) -> None:
-        """Read the next layer."""
+    chain: list[_Dense] = []
+    left_behind: list[str] = []
+    for layer in model.layers:
         kind = type(layer).__name__
-        readers = {
-            "Dense": self._add_dense,
-            "Activation": lambda layer: self._activate(_name(layer.activation)),
-            "Dropout": self._add_dropout,
-        }
         if not type(layer).__module__.startswith("keras."):
-            _refuse(self._who, f"a layer of your own ({kind})", "Use Keras's own layers.")
-        if kind in readers:
-            readers[kind](layer)
-        elif _activation_of(layer) is not None:
-            self._activate(_activation_of(layer))
+            _refuse(who, f"a layer of your own ({kind})", "Use Keras's own layers.")
+        activation = _activation_of(layer)
+        if kind == "Dense":
+            chain.append(_read_dense(who, layer, left_behind))
+        elif kind == "Dropout" and chain:
+            chain[-1].dropout = float(layer.rate)
+        elif kind == "Dropout":
+            left_behind += ["dropout of the input"] if layer.rate else []
         elif kind in _TRAINING_ONLY:
-            self._left_behind.append(kind)
-        elif kind != "Flatten" or self._layers:
-            _refuse(
-                self._who,
-                f"a layer of {kind}",
-                "Only Dense, activation and Dropout layers, and Flatten in front, are taken.",
-            )
-
-    def _add_dense(self, layer: Any) -> None:
-        kernel, *bias = [np.asarray(value) for value in layer.get_weights()]
-        if layer.compute_dtype != layer.variable_dtype or kernel.dtype.kind != "f":
-            got = f"a Dense layer computing in {layer.compute_dtype}"
-            _refuse(self._who, got, "Rebuild it with dtype='float32'.")
-        self._layers.append(
-            Layer(kernel, bias[0] if bias else np.zeros(kernel.shape[1], kernel.dtype))
-        )
-        self._activations.append("linear")
-        self._dropouts.append(0.0)
-        regularizer = getattr(layer, "kernel_regularizer", None)
-        self._penalties.append(float(getattr(regularizer, "l2", 0.0) or 0.0))
-        if getattr(regularizer, "l1", 0.0) or layer.bias_regularizer or layer.kernel_constraint:
-            self._left_behind.append("a regularizer or constraint")
-        self._activate(_name(layer.activation))
-
-    def _add_dropout(self, layer: Any) -> None:
-        if self._dropouts:
-            self._dropouts[-1] = float(layer.rate)
-        elif layer.rate:
-            self._left_behind.append("dropout of the input")
-
-    def _activate(self, name: str | None) -> None:
-        if not self._activations:
-            _refuse(self._who, f"{name} before the first Dense layer", "Leave it out.")
-        if name == "linear":
-            return
-        if self._activations[-1] != "linear":
-            got = f"{self._activations[-1]} and {name} on one layer"
-            _refuse(self._who, got, "Give each layer one activation.")
-        self._activations[-1] = str(name)
-
-    def finish(self) -> tuple[Layers, str]:
-        """The weights of a network with softmax output, and the hidden layers' activation."""
-        *hidden, last = self._activations or ["linear"]
-        if not hidden:
-            got = f"{len(self._activations)} Dense layer{'' if self._activations else 's'}"
-            _refuse(self._who, got, "There must be a hidden layer and an output.")
-        if len(set(hidden)) > 1 or hidden[0] not in ACTIVATIONS:
-            got = f"hidden layers of {', '.join(dict.fromkeys(hidden))}"
-            _refuse(self._who, got, f"All must have one of {', '.join(sorted(ACTIVATIONS))}.")
-        n_outputs = len(self._layers[-1].bias)
-        if last == "sigmoid" and n_outputs == 1:
-            # A sigmoid of z is the second of the softmax of (0, z).
-            kernel, bias = self._layers[-1]
-            self._layers[-1] = Layer(np.pad(kernel, ((0, 0), (1, 0))), np.pad(bias, (1, 0)))
-        elif last != "softmax" or n_outputs < 2:
-            got = f"{n_outputs} outputs after {last}"
-            _refuse(self._who, got, "Let it end in softmax: add keras.layers.Softmax().")
-        dtypes = {array.dtype.name for array in as_arrays(self._layers)}
-        if dtypes not in ({"float32"}, {"float64"}):
-            got = f"weights of {', '.join(sorted(dtypes))}"
-            _refuse(self._who, got, "Rebuild it with dtype='float32'.")
-        return tuple(self._layers), hidden[0]
-
-    def parameters(self) -> dict[str, Any]:
-        """Parameters of the classifier that the layers tell; warns of what none can tell."""
-        dropouts, penalties = sorted(set(self._dropouts[:-1])), sorted(set(self._penalties))
-        if len(dropouts) > 1 or self._dropouts[-1]:
-            self._left_behind.append(f"dropout of {', '.join(map(str, self._dropouts))}")
-        if len(penalties) > 1:
-            self._left_behind.append(f"l2 of {' and '.join(map(str, penalties))}")
-        if self._left_behind:
-            warnings.warn(
-                f"{self._who}: expected training that this classifier can continue, got "
-                f"{', '.join(dict.fromkeys(self._left_behind))}; predictions are the model's, but "
-                "further training would differ. Set the parameters before training on.",
-                stacklevel=4,
-            )
-        return {"dropout": max(dropouts), "l2": penalties[-1]}
+            left_behind.append(kind)
+        elif activation is None and kind != "InputLayer" and (kind != "Flatten" or chain):
+            taken = "Only Dense, activation and Dropout layers, and Flatten in front, are taken."
+            _refuse(who, f"a layer of {kind}", taken)
+        if activation in (None, "linear"):
+            continue
+        if not chain:
+            _refuse(who, f"{activation} before the first Dense layer", "Leave it out.")
+        if chain[-1].activation != "linear":
+            got = f"{chain[-1].activation} and {activation} on one layer"
+            _refuse(who, got, "Give each layer one activation.")
+        chain[-1].activation = activation
+    return chain, left_behind
 
 
-def _name(activation: Any) -> str:
-    return getattr(activation, "__name__", type(activation).__name__)
+def _read_dense(who: str, layer: Any, left_behind: list[str]) -> _Dense:
+    kernel, *bias = [np.asarray(value) for value in layer.get_weights()]
+    if layer.compute_dtype != layer.variable_dtype or kernel.dtype.name not in _DTYPES:
+        got = f"a Dense layer computing in {layer.compute_dtype}"
+        _refuse(who, got, "Rebuild it with dtype='float32'.")
+    regularizer = layer.kernel_regularizer
+    if getattr(regularizer, "l1", 0.0) or layer.bias_regularizer or layer.kernel_constraint:
+        left_behind.append("a regularizer or constraint")
+    weights = Layer(kernel, bias[0] if bias else np.zeros(kernel.shape[1], kernel.dtype))
+    return _Dense(weights, float(getattr(regularizer, "l2", 0.0) or 0.0))
 
 
 def _activation_of(layer: Any) -> str | None:
-    """The activation that a layer such as ``keras.layers.ReLU`` is, None if it is none."""
-    kind, config = type(layer).__name__, layer.get_config()
-    plain: dict[str, dict[str, Any]] = {
-        "ReLU": {"max_value": None, "negative_slope": 0.0, "threshold": 0.0},
-        "LeakyReLU": {"negative_slope": 0.2},
-        "ELU": {"alpha": 1.0},
-        "Softmax": {"axis": -1},
-    }
-    if kind not in plain:
+    """The activation that a layer has, or is, such as ``keras.layers.ReLU``; None without one."""
+    kind = type(layer).__name__
+    if kind in ("Dense", "Activation"):
+        function = layer.activation
+        return getattr(function, "__name__", type(function).__name__)
+    if kind not in _ACTIVATION_LAYERS:
         return None
-    unusual = {key: config[key] for key, value in plain[kind].items() if config[key] != value}
+    name, usual = _ACTIVATION_LAYERS[kind]
+    config = layer.get_config()
+    unusual = {key: config[key] for key, value in usual.items() if config[key] != value}
     if kind == "ReLU" and unusual == {"max_value": 6.0}:
         return "relu6"
-    named = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu", "Softmax": "softmax"}[kind]
-    return named if not unusual else f"{kind} with {unusual}"
+    return f"{kind} with {unusual}" if unusual else name
+
+
+_ACTIVATION_LAYERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ELU": ("elu", {"alpha": 1.0}),
+    "LeakyReLU": ("leaky_relu", {"negative_slope": 0.2}),
+    "ReLU": ("relu", {"max_value": None, "negative_slope": 0.0, "threshold": 0.0}),
+    "Softmax": ("softmax", {"axis": -1}),
+}
+
+
+def _check_perceptron(who: str, chain: list[_Dense]) -> tuple[Layers, str]:
+    """The weights of a network with softmax output, and the hidden layers' activation."""
+    if len(chain) < 2:
+        got = f"{len(chain)} Dense layer{'' if chain else 's'}"
+        _refuse(who, got, "There must be a hidden layer and an output.")
+    *hidden, last = chain
+    activations = list(dict.fromkeys(dense.activation for dense in hidden))
+    if len(activations) > 1 or activations[0] not in ACTIVATIONS:
+        got = f"hidden layers of {', '.join(activations)}"
+        _refuse(who, got, f"All must have one of {', '.join(sorted(ACTIVATIONS))}.")
+    if len({dense.weights.kernel.dtype for dense in chain}) > 1:
+        _refuse(who, "layers of several dtypes", "Rebuild it with dtype='float32'.")
+    kernel, bias = last.weights
+    if last.activation == "sigmoid" and len(bias) == 1:
+        # A sigmoid of z is the second of the softmax of (0, z).
+        kernel, bias = np.pad(kernel, ((0, 0), (1, 0))), np.pad(bias, (1, 0))
+    elif last.activation != "softmax" or len(bias) < 2:
+        got = f"{len(bias)} outputs after {last.activation}"
+        _refuse(who, got, "Let it end in softmax: add keras.layers.Softmax().")
+    return (*(dense.weights for dense in hidden), Layer(kernel, bias)), activations[0]
 
 
 def _training_parameters(model: Any) -> dict[str, Any]:
@@ -242,15 +276,12 @@ def _training_parameters(model: Any) -> dict[str, Any]:
 
 def _compare(who: str, model: Any, layers: Layers, activation: str) -> None:
     """Refuse a model that answers otherwise than a chain of its layers would."""
-    shape = model.input_shape[1:]
-    n_features = len(layers[0].kernel)
+    shape, n_features = model.input_shape[1:], len(layers[0].kernel)
+    if None in shape or np.prod(shape) != n_features:
+        _refuse(who, f"an input of shape {shape}", f"Flatten it to {n_features} features.")
     rows: NDArray[Any] = np.random.default_rng(0).random((32, n_features)).astype(np.float32)
-    if None in shape or np.prod(shape) != rows.shape[1]:
-        _refuse(who, f"an input of shape {shape}", f"Flatten it to {rows.shape[1]} features.")
     theirs = np.asarray(model(rows.reshape(-1, *shape), training=False))
-    ours = softmax(forward(rows, layers, activation))
-    if theirs.shape[1] == 1:
-        ours = ours[:, 1:]
+    ours = softmax(forward(rows, layers, activation))[:, -theirs.shape[1] :]  # of a sigmoid one
     difference = np.abs(ours - theirs).max()
     if not difference < _TOLERANCE:
         got = f"a model whose probabilities are {difference:.2g} off those of its layers in a row"

@@ -7,59 +7,48 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.exceptions import NotFittedError
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 
-from sk_mnist_mlp._estimators import ImageFlattener, MLPDigitClassifier, check_labels, named
+from sk_mnist_mlp._estimators import (
+    ImageFlattener,
+    MLPDigitClassifier,
+    check_labels,
+    named,
+    unwrap,
+)
 from sk_mnist_mlp._network import Layer, Layers, NetworkSpec, as_arrays
 from sk_mnist_mlp._training import FittedNetwork, Seeds, TrainingState
 
-__all__ = ["check_chain", "check_model", "fitted_classifier", "split_model"]
+__all__ = ["check_chain", "check_model", "fitted_classifier"]
 
 
-def check_model(who: str, estimator: Any, *, pipelines: bool) -> None:
-    """Refuse what is no fitted model of this package.
-
-    Parameters
-    ----------
-    who : str
-        Name of the function the user called.
-    estimator : object
-        What the user gave.
-    pipelines : bool
-        Whether a pipeline of ``ImageFlattener`` and the classifier is taken too.
+def check_model(
+    who: str, estimator: Any, *, pipelines: bool
+) -> tuple[list[ImageFlattener], MLPDigitClassifier]:
+    """A fitted classifier and, where ``pipelines`` are taken, the flatteners in front of it.
 
     Raises
     ------
     TypeError, NotFittedError
+        In the name of the public function ``who``.
     """
-    steps, classifier = [], estimator
-    if pipelines and isinstance(estimator, Pipeline):
-        *steps, classifier = [step for _, step in estimator.steps]
+    steps, classifier = unwrap(estimator)
+    taken = ImageFlattener if pipelines else ()
     if not isinstance(classifier, MLPDigitClassifier) or not all(
-        isinstance(step, ImageFlattener) for step in steps
+        isinstance(step, taken) for step in steps
     ):
-        wanted = "an MLPDigitClassifier"
-        if pipelines:
-            wanted += " or a Pipeline of ImageFlattener and MLPDigitClassifier"
-        hint = "Pass its last step" if isinstance(estimator, Pipeline) else "Pass one"
-        if hasattr(estimator, "best_estimator_"):
-            hint = "Pass its best_estimator_"
-        raise TypeError(f"{who}: expected {wanted}, got {type(estimator).__name__}. {hint}.")
+        also = " or a Pipeline of ImageFlattener and MLPDigitClassifier" if pipelines else ""
+        raise TypeError(
+            f"{who}: expected an MLPDigitClassifier{also}, got {type(estimator).__name__}. "
+            f"Pass {'its last step' if steps else 'one'}."
+        )
     if not hasattr(classifier, "coefs_") or not all(hasattr(s, "image_shape_") for s in steps):
         raise NotFittedError(
             f"{who}: expected a fitted model, got one without fit. Call fit first."
         )
-
-
-def split_model(model: Any) -> tuple[list[ImageFlattener], MLPDigitClassifier]:
-    """The flatteners of a checked model, and its classifier."""
-    if isinstance(model, Pipeline):
-        *flatteners, classifier = [step for _, step in model.steps]
-        return flatteners, classifier
-    return [], model
+    return steps, classifier
 
 
 def fitted_classifier(
@@ -71,18 +60,8 @@ def fitted_classifier(
 ) -> MLPDigitClassifier:
     """Make a fitted classifier of weights that were trained elsewhere.
 
-    Parameters
-    ----------
-    who : str
-        Name of the function the user called.
-    layers : tuple of Layer
-        Of one dtype and of shapes that fit together.
-    activation : str
-        Of the hidden layers.
-    classes : array-like of shape (n_classes,) or None
-        Labels in the order of the outputs; None counts from 0.
-    parameters : mapping
-        Further parameters of the classifier.
+    The layers are of one dtype and fit together; the classes are in the order of the outputs, and
+    None counts from 0.
 
     Raises
     ------
@@ -96,14 +75,24 @@ def fitted_classifier(
                 "Train again with a smaller learning rate."
             )
     *hidden, last = layers
-    labels = _check_classes(who, classes, len(last.bias))
+    n_outputs, widths = len(last.bias), tuple(len(layer.bias) for layer in hidden)
+    classes = np.arange(n_outputs) if classes is None else classes
+    if np.shape(classes) != (n_outputs,):
+        raise ValueError(
+            f"{who}: expected {n_outputs} classes, one for each output, got classes of shape "
+            f"{np.shape(classes)}. Name them in the order of the outputs."
+        )
+    with named(who):
+        labels = check_labels(classes, "classes")
+    if len(np.unique(labels)) < n_outputs:
+        raise ValueError(
+            f"{who}: expected distinct classes, got {labels.tolist()}. Name each output's own."
+        )
     order = np.argsort(labels, kind="stable")  # scikit-learn's classes_ are sorted
-    layers = (*hidden, Layer(last.kernel[:, order], last.bias[order]))
-    widths = tuple(len(layer.bias) for layer in hidden)
     network = NetworkSpec(
         len(layers[0].kernel),
         widths,
-        len(labels),
+        n_outputs,
         activation=activation,
         dropout=float(parameters.get("dropout", 0.0)),
         l2=float(parameters.get("l2", 0.0)),
@@ -118,7 +107,7 @@ def fitted_classifier(
     )
     fitted = FittedNetwork(
         network=network,
-        layers=layers,
+        layers=(*hidden, Layer(last.kernel[:, order], last.bias[order])),
         classes=labels[order],
         history={},
         engine="keras",
@@ -128,40 +117,17 @@ def fitted_classifier(
     return model
 
 
-def _check_classes(who: str, classes: ArrayLike | None, n_outputs: int) -> NDArray[Any]:
-    labels = np.arange(n_outputs) if classes is None else np.asarray(classes)
-    if labels.shape != (n_outputs,):
-        raise ValueError(
-            f"{who}: expected {n_outputs} classes, one for each output, got classes of shape "
-            f"{labels.shape}. Name them in the order of the outputs."
-        )
-    with named(who):
-        labels = check_labels(labels if classes is None else classes, "classes")
-    if len(np.unique(labels)) < n_outputs:
-        raise ValueError(
-            f"{who}: expected distinct classes, got {labels.tolist()}. Name each output's own."
-        )
-    return labels
-
-
 def check_chain(who: str, layers: Layers) -> None:
-    """Refuse layers that do not fit together.
-
-    Raises
-    ------
-    ValueError
-    """
+    """Refuse layers that do not fit together by a ValueError."""
     shapes = [Layer(layer.kernel.shape, layer.bias.shape) for layer in layers]
-    sound = all(
-        len(kernel) == 2 and bias == kernel[1:] and min(kernel) >= 1 for kernel, bias in shapes
-    )
-    chained = sound and all(
-        one.kernel[1] == two.kernel[0] for one, two in itertools.pairwise(shapes)
-    )
-    if len(layers) < 2 or not chained or shapes[-1].bias[0] < 2:
+    if (
+        len(shapes) < 2
+        or any(len(kernel) != 2 or bias != kernel[1:] or 0 in kernel for kernel, bias in shapes)
+        or any(one.bias != two.kernel[:1] for one, two in itertools.pairwise(shapes))
+        or shapes[-1].bias[0] < 2
+    ):
         raise ValueError(
             f"{who}: expected kernels of shape (n_in, n_out) and biases of shape (n_out,), of at "
-            f"least two layers that fit together and two outputs, got shapes "
-            f"{', '.join(map(str, as_arrays(shapes)))}. Save the weights of a multilayer "
-            "perceptron."
+            f"least two layers that fit together and two outputs, got shapes {as_arrays(shapes)}. "
+            "Save the weights of a multilayer perceptron."
         )

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from sk_mnist_mlp._estimators import is_real
-from sk_mnist_mlp.inspection.axes import GREY, import_pyplot, tidy
-from sk_mnist_mlp.inspection.search_table import label, read_search
+from sk_mnist_mlp._extras import require
+from sk_mnist_mlp.inspection.axes import GREY, tidy
 
 __all__ = ["SearchResultsDisplay"]
 
 _NAME = "SearchResultsDisplay"
-_BEST, _FAILED = "#d62728", "#e5e7eb"
+_BEST = "#d62728"
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class SearchResultsDisplay:
     """The scores of a search: a heat map over two parameters, intervals over one.
 
@@ -65,25 +68,15 @@ class SearchResultsDisplay:
     >>> grid = {"dropout": [0.0, 0.4], "hidden_units": [8, 16]}
     >>> model = MLPDigitClassifier(epochs=2, random_state=0)
     >>> search = GridSearchCV(model, grid, cv=2).fit(X[:200] / 16, y[:200])
-    >>> display = SearchResultsDisplay.from_search(search)
-    >>> display.split_scores.shape
+    >>> SearchResultsDisplay.from_search(search).split_scores.shape
     (2, 2, 2)
     """
 
-    def __init__(
-        self,
-        *,
-        parameters: Mapping[str, Sequence[Any]],
-        split_scores: NDArray[np.float64],
-        tried: NDArray[np.bool_],
-        score_name: str = "score",
-        best_over_others: bool = False,
-    ) -> None:
-        self.parameters = parameters
-        self.split_scores = split_scores
-        self.tried = tried
-        self.score_name = score_name
-        self.best_over_others = best_over_others
+    parameters: Mapping[str, Sequence[Any]]
+    split_scores: NDArray[np.float64]
+    tried: NDArray[np.bool_]
+    score_name: str = "score"
+    best_over_others: bool = False
 
     @classmethod
     def from_search(
@@ -116,15 +109,10 @@ class SearchResultsDisplay:
 
         Raises
         ------
-        ValueError
+        ValueError, NotFittedError
             If more than two parameters vary and none was named, or a name is not in the search.
-        NotFittedError
-            If the search is not fitted.
-        ImportError
-            If matplotlib is not installed.
         """
-        table = read_search(search, parameters, metric)
-        return cls(**table._asdict()).plot(ax)
+        return cls(**_read(search, parameters, metric)).plot(ax)
 
     def plot(
         self,
@@ -152,146 +140,181 @@ class SearchResultsDisplay:
         self : SearchResultsDisplay
             With ``ax_`` and ``figure_``.
         """
-        plt = import_pyplot(f"{_NAME}.plot")
+        plt = require("matplotlib.pyplot", who=f"{_NAME}.plot")
+        is_map = self.tried.ndim == 2
         if ax is None:
-            _, ax = plt.subplots(figsize=self._figure_size(), layout="constrained")
+            cells = np.array(self.tried.shape[::-1])
+            size = np.minimum((2.6, 1.4) + (1.05, 0.85) * cells, (12, 9)) if is_map else (6.4, 4.2)
+            _, ax = plt.subplots(figsize=size, layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
         self.im_: Any = None
         self.errorbar_: Any = None
-        if len(self.parameters) == 1:
-            self._draw_intervals()
-        else:
-            self._draw_heat_map(plt, cmap, values_format, colorbar)
+        means, stds = self.split_scores.mean(axis=-1), self.split_scores.std(axis=-1)
+        scored = np.isfinite(means).any()
+        best = np.unravel_index(np.nanargmax(means), means.shape) if scored else None
+        others = ", best over the others" if self.best_over_others else ""
+        score = f"{self.score_name}{others}, mean of {self.split_scores.shape[-1]} folds"
+        if not is_map:
+            self._draw_intervals(means, stds, best, score)
+            return self
+        self.im_ = ax.imshow(means, cmap=plt.get_cmap(cmap), aspect="auto")
+        self._write_cells(means, stds, values_format)
+        if best is not None:
+            corner = best[1] - 0.49, best[0] - 0.49
+            frame = plt.Rectangle(corner, 0.98, 0.98, fill=False, edgecolor=_BEST, linewidth=2.5)
+            ax.add_patch(frame)
+        if colorbar:
+            self.figure_.colorbar(self.im_, ax=ax, label=score).outline.set_visible(False)
         return self
 
-    def _figure_size(self) -> tuple[float, float]:
-        if len(self.parameters) == 1:
-            return 6.4, 4.2
-        n_rows, n_columns = self.tried.shape
-        return min(2.6 + 1.05 * n_columns, 12.0), min(1.4 + 0.85 * n_rows, 9.0)
-
-    def _best(self) -> tuple[np.intp, ...] | None:
-        """Index of the best candidate; None where none was scored."""
-        means = self.split_scores.mean(axis=-1)
-        if np.isnan(means).all():
-            return None
-        return np.unravel_index(np.nanargmax(means), means.shape)
-
-    # ------------------------------------------------------------------------------------------
-    # Two parameters
-
-    def _draw_heat_map(self, plt: Any, cmap: str, values_format: str, colorbar: bool) -> None:
-        ax = self.ax_
-        means, stds = self.split_scores.mean(-1), self.split_scores.std(-1)
-        self.im_ = ax.imshow(means, cmap=plt.get_cmap(cmap), aspect="auto")
+    def _write_cells(self, means: Any, stds: Any, values_format: str) -> None:
         crowded = max(means.shape) > 8
-        for cell in np.argwhere(self.tried):
-            mean, std = means[tuple(cell)], stds[tuple(cell)]
-            if not np.isfinite(mean):
-                self._frame(plt, cell, facecolor=_FAILED)
-            ax.text(
-                *cell[::-1],
-                _cell_text(mean, std, values_format, crowded),
-                ha="center",
-                va="center",
-                color=self._ink(mean),
-                fontsize=7 if crowded else 9,
-                linespacing=1.4,
-            )
-        best = self._best()
-        if best is not None:
-            self._frame(plt, best, fill=False, edgecolor=_BEST, linewidth=2.5)
+        for row, column in np.argwhere(self.tried):
+            mean, std = means[row, column], stds[row, column]
+            text, ink = "failed", GREY
+            if np.isfinite(mean):
+                text = f"{mean:{values_format}}" + f"\n± {std:{values_format}}" * (not crowded)
+                brightness = np.dot(self.im_.to_rgba(mean)[:3], (0.299, 0.587, 0.114))
+                ink = "white" if brightness < 0.55 else "black"
+            style = {"fontsize": 7 if crowded else 9, "ha": "center", "va": "center"}
+            self.ax_.text(column, row, text, color=ink, **style)
         (row_name, rows), (column_name, columns) = self.parameters.items()
-        ax.set_yticks(range(len(rows)), [label(value) for value in rows])
-        ax.set_xticks(range(len(columns)), [label(value) for value in columns])
-        ax.set(xlabel=_short(column_name), ylabel=_short(row_name))
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
-        if colorbar:
-            bar = self.figure_.colorbar(self.im_, ax=ax, label=self._score_label())
-            bar.outline.set_visible(False)
+        self.ax_.set_yticks(range(len(rows)), map(_label, rows))
+        self.ax_.set_xticks(range(len(columns)), map(_label, columns))
+        self.ax_.set(xlabel=_short(column_name), ylabel=_short(row_name))
+        self.ax_.tick_params(length=0)
+        self.ax_.spines[:].set_visible(False)
 
-    def _frame(self, plt: Any, cell: Any, **style: Any) -> None:
-        corner = (cell[1] - 0.49, cell[0] - 0.49)
-        self.ax_.add_patch(plt.Rectangle(corner, 0.98, 0.98, **style))
-
-    def _ink(self, mean: float) -> str:
-        """Choose a colour that can be read on the cell's."""
-        if not np.isfinite(mean):
-            return GREY
-        brightness = np.dot(self.im_.to_rgba(mean)[:3], (0.299, 0.587, 0.114))
-        return "white" if brightness < 0.55 else "black"
-
-    def _score_label(self) -> str:
-        best = ", best over the others" if self.best_over_others else ""
-        return f"{self.score_name}{best}, mean of {self.split_scores.shape[-1]} folds"
-
-    # ------------------------------------------------------------------------------------------
-    # One parameter
-
-    def _draw_intervals(self) -> None:
+    def _draw_intervals(self, means: Any, stds: Any, best: Any, score: str) -> None:
         ax = self.ax_
         ((name, values),) = self.parameters.items()
-        means, stds = self.split_scores.mean(-1), self.split_scores.std(-1)
-        at = self._positions(values)
-        # A line between candidates that differ in other parameters too would mean nothing.
-        joined = all(is_real(value) for value in values) and not self.best_over_others
+        numbers = all(map(is_real, values))
+        at = np.array(values, float) if numbers else np.arange(len(values), dtype=float)
+        low, high = at.min(), at.max()
+        # Limits are set here, as matplotlib would leave out where candidates failed.
+        if not numbers:
+            ax.set_xticks(at, map(_label, values))
+            ax.set_xlim(low - 0.5, high + 0.5)
+        elif low > 0 and high / low >= 30:
+            ax.set_xscale("log")
+            ax.set_xlim(low * (low / high) ** 0.05, high * (high / low) ** 0.05)
+        else:
+            margin = 0.05 * (high - low) or 0.5
+            ax.set_xlim(low - margin, high + margin)
         for fold in self.split_scores.T:
             ax.plot(at, fold, "o", color=GREY, alpha=0.45, markersize=4, markeredgewidth=0)
-        self.errorbar_ = ax.errorbar(
-            at,
-            means,
-            stds,
-            fmt="o",
-            linestyle="-" if joined else "none",
-            capsize=5,
-            markersize=7,
-            linewidth=1.6,
-            label="mean ± standard deviation",
-        )
-        best = self._best()
+        # A line between candidates that differ in other parameters too would mean nothing.
+        line = "-" if numbers and not self.best_over_others else "none"
+        style = {"fmt": "o", "linestyle": line, "capsize": 5, "markersize": 7, "linewidth": 1.6}
+        self.errorbar_ = ax.errorbar(at, means, stds, label="mean ± standard deviation", **style)
         if best is not None:
-            ax.plot(
-                at[best],
-                means[best],
-                "o",
-                markersize=13,
-                markerfacecolor="none",
-                markeredgecolor=_BEST,
-                markeredgewidth=2,
-                label=f"best: {label(values[int(best[0])])}, {means[best]:.3f}",
-            )
-        ax.set(xlabel=_short(name), ylabel=self._score_label())
+            text = f"best: {_label(values[int(best[0])])}, {means[best]:.3f}"
+            ring = {"markersize": 13, "markerfacecolor": "none", "markeredgewidth": 2}
+            ax.plot(at[best], means[best], "o", markeredgecolor=_BEST, label=text, **ring)
+        ax.set(xlabel=_short(name), ylabel=score)
         ax.legend(frameon=False)
         tidy(ax)
 
-    def _positions(self, values: Sequence[Any]) -> NDArray[np.float64]:
-        """Where the values stand: at their size if they are numbers, else one after another."""
-        if len(values) > 1 and all(is_real(value) for value in values):
-            at = np.array(values, float)
-            low, high = at.min(), at.max()
-            # Set here, as matplotlib would leave out where candidates failed.
-            if _spreads_over_decades(at):
-                self.ax_.set_xscale("log")
-                self.ax_.set_xlim(low * (low / high) ** 0.05, high * (high / low) ** 0.05)
-            else:
-                self.ax_.set_xlim(low - 0.05 * (high - low), high + 0.05 * (high - low))
-            return at
-        at = np.arange(len(values), dtype=float)
-        self.ax_.set_xticks(at, [label(value) for value in values])
-        self.ax_.set_xlim(-0.5, len(values) - 0.5)
-        return at
+
+def _read(search: Any, asked: str | Sequence[str] | None, metric: str | None) -> dict[str, Any]:
+    """What :class:`SearchResultsDisplay` is made of."""
+    check_is_fitted(search, "cv_results_")
+    results = search.cv_results_
+    scores, score_name = _scores(search, metric)
+    candidates: dict[str, tuple[dict[str, Any], NDArray[np.float64]]] = {}
+    # Of successive halving each candidate's longest training counts.
+    for i in np.argsort(results.get("n_resources", np.zeros(len(scores))), kind="stable"):
+        settings = dict(results["params"][i])
+        settings.pop(getattr(search, "resource", None), None)
+        candidates[repr(sorted(settings.items()))] = settings, scores[i]
+    names = dict.fromkeys(name for settings, _ in candidates.values() for name in settings)
+    levels = {
+        name: _levels([settings.get(name, "default") for settings, _ in candidates.values()])
+        for name in names
+    }
+    varying = [name for name in names if len(levels[name]) > 1]
+    shown = {name: levels[name] for name in _choose(list(names), varying, asked)}
+    table = np.full((*(len(level) for level in shown.values()), scores.shape[1]), np.nan)
+    tried = np.zeros(table.shape[:-1], bool)
+    for settings, folds in candidates.values():
+        cell = tuple(
+            list(level).index(_key(settings.get(name, "default"))) for name, level in shown.items()
+        )
+        tried[cell] = True
+        # Of several candidates for one cell the best counts, and any before one that failed.
+        if np.isfinite(folds).all() and not table[cell].mean() >= folds.mean():
+            table[cell] = folds
+    return {
+        "parameters": {name: list(level.values()) for name, level in shown.items()},
+        "split_scores": table,
+        "tried": tried,
+        "score_name": score_name,
+        "best_over_others": not set(varying) <= set(shown),
+    }
+
+
+def _choose(
+    names: list[str], varying: list[str], asked: str | Sequence[str] | None
+) -> Sequence[str]:
+    """The parameters to show."""
+    if not names:
+        raise ValueError(
+            f"{_NAME}: expected a search over one or two parameters, got one over none. Give its "
+            "grid a parameter."
+        )
+    chosen = [asked] if isinstance(asked, str) else asked
+    if chosen is None:
+        chosen = varying or names[:1]
+    if not 1 <= len(chosen) <= 2 or not set(chosen) <= set(names):
+        raise ValueError(
+            f"{_NAME}: expected one or two of the search's parameters, {', '.join(names)}, got "
+            f"{chosen!r}. Name those to show, for example parameters={names[:2]}; the best "
+            "candidate over the others is shown for each."
+        )
+    return chosen
+
+
+def _scores(search: Any, metric: str | None) -> tuple[NDArray[np.float64], str]:
+    """Scores of shape (n_candidates, n_folds), and what they are."""
+    results = search.cv_results_
+    metrics = [name[len("mean_test_") :] for name in results if name.startswith("mean_test_")]
+    if metric is None:
+        metric = search.refit if search.multimetric_ and isinstance(search.refit, str) else "score"
+    if metric not in metrics:
+        raise ValueError(
+            f"{_NAME}: expected metric to be one of {', '.join(sorted(metrics))}, got {metric!r}. "
+            "Name one of the search's metrics."
+        )
+    folds = [results[f"split{k}_test_{metric}"] for k in range(search.n_splits_)]
+    name = metric
+    if metric == "score" and search.scoring is None:
+        name = "accuracy"
+    elif metric == "score" and isinstance(search.scoring, str):
+        name = search.scoring
+    name = name.replace("neg_", "negative ").replace("_", " ")
+    return np.stack(folds, axis=1).astype(float), name
+
+
+def _key(value: Any) -> Any:
+    """What tells values apart: numbers by size, whatever their type, others by how they read."""
+    return float(value) if is_real(value) else repr(value)
+
+
+def _levels(values: Sequence[Any]) -> dict[Any, Any]:
+    """Different values by key in the order of an axis: numbers by size, others as they came."""
+    levels = {_key(value): value for value in values}
+    return dict(sorted(levels.items())) if all(map(is_real, values)) else levels
+
+
+def _label(value: Any) -> str:
+    """A parameter's value, written beside an axis."""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, (tuple, list)):
+        return "-".join(map(str, value))
+    shown = str(value)
+    return type(value).__name__ if len(shown) > 20 and not isinstance(value, str) else shown
 
 
 def _short(name: str) -> str:
     return name.rsplit("__", 1)[-1]
-
-
-def _cell_text(mean: float, std: float, values_format: str, crowded: bool) -> str:
-    if not np.isfinite(mean):
-        return "failed"
-    return f"{mean:{values_format}}" + ("" if crowded else f"\n± {std:{values_format}}")
-
-
-def _spreads_over_decades(at: NDArray[np.float64]) -> bool:
-    return bool(at.min() > 0 and at.max() / at.min() >= 30)

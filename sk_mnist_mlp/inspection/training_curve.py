@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sk_mnist_mlp.inspection.axes import GREY, import_pyplot, tidy
+from sk_mnist_mlp._estimators import unwrap
+from sk_mnist_mlp._extras import require
+from sk_mnist_mlp.inspection.axes import GREY, tidy
 
 __all__ = ["TrainingCurveDisplay"]
 
 _NAME = "TrainingCurveDisplay"
+_DASHED = (0, (4, 2))
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class TrainingCurveDisplay:
     """Loss and accuracy of a training by epoch; several trainings are laid over each other.
 
     Make one by :meth:`from_estimator`. Solid lines are measured in training, with dropout; dashed
-    ones on rows held out, where there are some, and a dot marks their best epoch.
+    ones on rows held out, where there are some. A dotted line stands at the epoch whose weights
+    early stopping kept.
 
     Parameters
     ----------
     histories : dict of str to dict of str to list of float
         For each training's name its columns: ``loss``, ``accuracy`` and, with held-out rows,
         ``val_loss`` and ``val_accuracy``; one value per epoch.
+    kept : dict of str to int or None, default=None
+        For a training's name the epoch, from 1, whose weights were kept.
 
     Attributes
     ----------
@@ -47,17 +55,14 @@ class TrainingCurveDisplay:
     >>> from sk_mnist_mlp import MLPDigitClassifier
     >>> from sk_mnist_mlp.inspection import TrainingCurveDisplay
     >>> X, y = load_digits(return_X_y=True)
-    >>> models = [
-    ...     MLPDigitClassifier(hidden_units=16, dropout=rate, epochs=3, random_state=0)
-    ...     for rate in (0.0, 0.45)
-    ... ]
-    >>> models = [model.fit(X / 16, y) for model in models]
+    >>> rates = (0.0, 0.45)
+    >>> models = [MLPDigitClassifier(epochs=1, dropout=rate).fit(X / 16, y) for rate in rates]
     >>> list(TrainingCurveDisplay.from_estimator(models).histories)
     ['dropout=0.0', 'dropout=0.45']
     """
 
-    def __init__(self, *, histories: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
-        self.histories = histories
+    histories: Mapping[str, Mapping[str, Sequence[float]]]
+    kept: Mapping[str, int] | None = None
 
     @classmethod
     def from_estimator(
@@ -81,14 +86,10 @@ class TrainingCurveDisplay:
 
         Raises
         ------
-        NotFittedError
-            If an estimator is not fitted.
-        TypeError
-            If one keeps no history of its training.
+        TypeError, NotFittedError
+            If an estimator keeps no history of a training.
         ValueError
             If there is not a name of its own for each estimator.
-        ImportError
-            If matplotlib is not installed.
         """
         several = isinstance(estimator, (list, tuple))
         classifiers = [_classifier(one) for one in (estimator if several else [estimator])]
@@ -99,7 +100,11 @@ class TrainingCurveDisplay:
                 f"got {labels}. Pass names=[...], one for each."
             )
         histories = [classifier.history_ for classifier in classifiers]
-        return cls(histories=dict(zip(labels, histories, strict=True))).plot(ax)
+        kept = zip(labels, map(_kept_epoch, classifiers), strict=True)
+        return cls(
+            histories=dict(zip(labels, histories, strict=True)),
+            kept={label: epoch for label, epoch in kept if epoch},
+        ).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
         """Draw.
@@ -112,9 +117,9 @@ class TrainingCurveDisplay:
         Returns
         -------
         self : TrainingCurveDisplay
-            With ``ax_`` and ``figure_``.
+            With ``ax_``, ``figure_`` and ``lines_``.
         """
-        plt = import_pyplot(f"{_NAME}.plot")
+        plt = require("matplotlib.pyplot", who=f"{_NAME}.plot")
         if ax is None:
             _, ax = plt.subplots(1, 2, figsize=(10.0, 4.0), layout="constrained")
         self.ax_ = np.asarray(ax).ravel()
@@ -124,61 +129,55 @@ class TrainingCurveDisplay:
                 "Make them by plt.subplots(1, 2)."
             )
         self.figure_ = self.ax_[0].figure
-        self.lines_: dict[str, list[Any]] = {}
-        for i, (name, history) in enumerate(self.histories.items()):
-            self.lines_[name] = self._draw(name, history, f"C{i}")
+        self.lines_: dict[str, list[Any]] = {name: [] for name in self.histories}
+        kept = []
         for axes, column in zip(self.ax_, ("loss", "accuracy"), strict=True):
             axes.set(xlabel="epoch", ylabel=column)
             axes.xaxis.get_major_locator().set_params(integer=True)
             tidy(axes)
-        self._add_legend(plt)
+        for i, (name, history) in enumerate(self.histories.items()):
+            style: dict[str, Any] = {"color": f"C{i}", "lw": 1.8}
+            for axes, column in zip(self.ax_, ("loss", "accuracy"), strict=True):
+                epochs = np.arange(1, len(history[column]) + 1)
+                marker = "o" if len(epochs) == 1 else ""
+                lines = axes.plot(epochs, history[column], marker=marker, label=name, **style)
+                held_out = history.get(f"val_{column}")
+                if held_out and np.isfinite(held_out).any():  # NaN in epochs without such rows
+                    lines += axes.plot(epochs, held_out, linestyle=_DASHED, **style)
+                self.lines_[name] += lines
+            epoch = (self.kept or {}).get(name)
+            if epoch is not None:
+                style |= {"lw": 1.2, "linestyle": ":", "label": f"kept: epoch {epoch}"}
+                kept += [axes.axvline(epoch, **style) for axes in self.ax_][:1]
+        handles = [lines[0] for lines in self.lines_.values()] if len(self.lines_) > 1 else []
+        if any("val_loss" in history for history in self.histories.values()):
+            handles += [
+                plt.Line2D([], [], color=GREY, lw=1.8, linestyle=line, label=label)
+                for label, line in (("training", "-"), ("held out", _DASHED))
+            ]
+        if handles + kept:
+            beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "frameon": False}
+            self.ax_[1].legend(handles=handles + kept, **beside)
         return self
-
-    def _draw(self, name: str, history: Mapping[str, Sequence[float]], colour: str) -> list[Any]:
-        lines = []
-        for axes, column in zip(self.ax_, ("loss", "accuracy"), strict=True):
-            epochs = np.arange(1, len(history[column]) + 1)
-            marker = "o" if len(epochs) == 1 else ""
-            lines += axes.plot(
-                epochs, history[column], color=colour, lw=1.8, marker=marker, label=name
-            )
-            held_out = history.get(f"val_{column}")
-            if held_out and np.isfinite(held_out).any():  # NaN in epochs that held out nothing
-                lines += axes.plot(epochs, held_out, color=colour, lw=1.8, linestyle=(0, (4, 2)))
-                best = int(np.nanargmin(held_out) if column == "loss" else np.nanargmax(held_out))
-                axes.plot(epochs[best], held_out[best], "o", color=colour, markersize=6)
-        return lines
-
-    def _add_legend(self, plt: Any) -> None:
-        held_out = any("val_loss" in history for history in self.histories.values())
-        styles = [("training", "-"), ("held out", (0, (4, 2)))] if held_out else []
-        handles = [
-            plt.Line2D([], [], color=GREY, lw=1.8, linestyle=style, label=label)
-            for label, style in styles
-        ]
-        if len(self.histories) > 1:
-            names = [plt.Line2D([], [], color=f"C{i}", lw=1.8) for i in range(len(self.histories))]
-            for line, name in zip(names, self.histories, strict=True):
-                line.set_label(name)
-            handles = names + handles
-        if handles:
-            beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
-            self.ax_[1].legend(handles=handles, frameon=False, **beside)
 
 
 def _classifier(estimator: Any) -> Any:
-    """The classifier inside a search or a pipeline, with a history of its training."""
+    """The fitted classifier inside a search or a pipeline, with a history of its training."""
     check_is_fitted(estimator)
-    if hasattr(estimator, "best_estimator_"):
-        estimator = estimator.best_estimator_
-    if hasattr(estimator, "steps"):
-        estimator = estimator.steps[-1][1]
-    if not hasattr(estimator, "history_"):
+    _, classifier = unwrap(estimator)
+    if not getattr(classifier, "history_", None):
         raise TypeError(
-            f"{_NAME}: expected an estimator that keeps history_, got {type(estimator).__name__}. "
+            f"{_NAME}: expected an estimator that keeps history_, got {type(classifier).__name__}. "
             "Pass a fitted MLPDigitClassifier, or a pipeline or a search of one."
         )
-    return estimator
+    return classifier
+
+
+def _kept_epoch(classifier: Any) -> int | None:
+    """The epoch that early stopping kept; None where a history of several calls cannot tell."""
+    scores = classifier.history_.get("val_accuracy", [np.nan])
+    one_call = getattr(classifier, "early_stopping", False) and not classifier.warm_start
+    return int(np.argmax(scores)) + 1 if one_call and np.isfinite(scores).all() else None
 
 
 def _differences(classifiers: Sequence[Any]) -> list[str]:
@@ -186,14 +185,9 @@ def _differences(classifiers: Sequence[Any]) -> list[str]:
     if len(classifiers) == 1:
         return [type(classifiers[0]).__name__]
     settings = [classifier.get_params(deep=False) for classifier in classifiers]
-    differing = [
-        name
-        for name in dict.fromkeys(name for setting in settings for name in setting)
-        if len({repr(setting.get(name)) for setting in settings}) > 1
-    ]
-    labels = [
-        ", ".join(f"{name}={setting.get(name)}" for name in differing) for setting in settings
-    ]
+    names = dict.fromkeys(name for setting in settings for name in setting)
+    differing = [name for name in names if len({repr(s.get(name)) for s in settings}) > 1]
+    labels = [", ".join(f"{name}={s.get(name)}" for name in differing) for s in settings]
     if len(set(labels)) == len(labels):
         return labels
     return [f"{number}: {label}".rstrip(": ") for number, label in enumerate(labels, start=1)]

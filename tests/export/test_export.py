@@ -11,6 +11,7 @@ from safetensors.numpy import save, save_file
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from sk_mnist_mlp import ImageFlattener, MLPDigitClassifier, load_model, save_model
@@ -170,6 +171,89 @@ def test_pixels_that_onnx_does_not_have_are_refused():
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1), (64,)])
+@pytest.mark.parametrize("labels", [Y, Y.astype(str), Y > 4], ids=["numbers", "strings", "bools"])
+def test_skl2onnx_converts_a_pipeline_that_holds_ours(labels, shape):
+    """``convert_sklearn`` knows our estimators once registered, also beside scikit-learn's own."""
+    images = IMAGES.reshape(-1, *shape)
+    skl2onnx = pytest.importorskip("skl2onnx")
+    types = pytest.importorskip("skl2onnx.common.data_types")
+    register_skl2onnx_converters()
+    register_skl2onnx_converters()
+    model = make_pipeline(ImageFlattener(scale=16), small(activation="gelu")).fit(images, labels)
+    converted = skl2onnx.convert_sklearn(
+        model,
+        initial_types=[("images", types.UInt8TensorType([None, *shape]))],
+        options={MLPDigitClassifier: {"zipmap": False}},
+        target_opset=17,
+    )
+    found, probabilities = run_onnx(converted, images=images)
+    np.testing.assert_array_equal(found, model.predict(images))
+    np.testing.assert_allclose(probabilities, model.predict_proba(images), rtol=0, atol=1e-5)
+
+
+def test_skl2onnx_converts_a_bare_classifier_after_a_scaler():
+    """A scaler of scikit-learn's before the classifier is converted along with it."""
+    skl2onnx = pytest.importorskip("skl2onnx")
+    from sklearn.preprocessing import StandardScaler
+
+    register_skl2onnx_converters()
+    model = make_pipeline(StandardScaler(), small()).fit(X, Y)
+    converted = skl2onnx.to_onnx(model, X[:1], options={"zipmap": False}, target_opset=17)
+    found, probabilities = run_onnx(converted, X=X)
+    np.testing.assert_array_equal(found, model.predict(X))
+    np.testing.assert_allclose(probabilities, model.predict_proba(X), rtol=0, atol=1e-5)
+
+
+def test_skl2onnx_puts_several_of_ours_into_one_graph():
+    """Names do not clash where a graph holds two networks."""
+    skl2onnx = pytest.importorskip("skl2onnx")
+    from sklearn.ensemble import VotingClassifier
+
+    register_skl2onnx_converters()
+    voters = [("relu", small()), ("gelu", small(activation="gelu", hidden_units=(9, 7)))]
+    model = VotingClassifier(voters, voting="soft", flatten_transform=False).fit(X, Y)
+    converted = skl2onnx.to_onnx(model, X[:1], options={"zipmap": False}, target_opset=17)
+    found, probabilities = run_onnx(converted, X=X)
+    np.testing.assert_array_equal(found, model.predict(X))
+    np.testing.assert_allclose(probabilities, model.predict_proba(X), rtol=0, atol=1e-5)
+
+
+def test_skl2onnx_takes_rows_of_any_number_type():
+    """A bare classifier takes doubles and whole numbers, which it casts as fit does."""
+    skl2onnx = pytest.importorskip("skl2onnx")
+    register_skl2onnx_converters()
+    model = small().fit(DIGITS.data[:300], Y)
+    for dtype in (np.float64, np.int64):
+        rows = DIGITS.data[:300].astype(dtype)
+        options = {"zipmap": False}
+        converted = skl2onnx.to_onnx(model, rows[:1], options=options, target_opset=17)
+        np.testing.assert_array_equal(run_onnx(converted, X=rows)[0], model.predict(rows))
+
+
+def test_skl2onnx_is_told_what_ours_cannot_be():
+    """An older set of operators is refused, and so is an input of text."""
+    skl2onnx = pytest.importorskip("skl2onnx")
+    types = pytest.importorskip("skl2onnx.common.data_types")
+    register_skl2onnx_converters()
+    model = small().fit(X, Y)
+    with pytest.raises(RuntimeError, match="requires at least opset 17"):
+        skl2onnx.to_onnx(model, X[:1], target_opset=12)
+    with pytest.raises(ValueError, match=r"^convert_sklearn: expected .* got StringTensorType\."):
+        skl2onnx.convert_sklearn(model, initial_types=[("X", types.StringTensorType([None, 64]))])
+
+
+def test_onnx_of_a_search_is_that_of_its_best():
+    """A search gives the graph of its best estimator."""
+    pytest.importorskip("onnx")
+    search = GridSearchCV(make_pipeline(ImageFlattener(), small()), {}, cv=2).fit(IMAGES, Y)
+    labels, _ = run_onnx(to_onnx(search), images=IMAGES)
+    np.testing.assert_array_equal(labels, search.predict(IMAGES))
+
+
+# ----------------------------------------------------------------------------------------------
+# safetensors
+
+
 def named(model, kernel, bias):
     """The weights of a classifier as tensors of these names."""
     tensors = {kernel.format(i): array for i, array in enumerate(model.coefs_)}

@@ -124,9 +124,10 @@ def test_more_than_two_parameters_need_a_choice(digits):
     with pytest.raises(ValueError) as caught:
         SearchResultsDisplay.from_search(search)
     assert str(caught.value) == (
-        "SearchResultsDisplay: expected one or two parameters that vary, got 3: batch_size, "
-        "dropout, optimizer. Name those to show, for example parameters=['batch_size', 'dropout']; "
-        "the best candidate over the others is shown for each."
+        "SearchResultsDisplay: expected one or two of the search's parameters, batch_size, "
+        "dropout, optimizer, got ['batch_size', 'dropout', 'optimizer']. Name those to show, for "
+        "example parameters=['batch_size', 'dropout']; the best candidate over the others is "
+        "shown for each."
     )
     display = SearchResultsDisplay.from_search(search, parameters=["dropout", "batch_size"])
     assert display.split_scores.mean(-1).max() == pytest.approx(search.best_score_)
@@ -136,14 +137,15 @@ def test_more_than_two_parameters_need_a_choice(digits):
     assert rates.errorbar_.lines[0].get_linestyle() == "None"  # nothing lies between the two
 
 
-@pytest.mark.parametrize("asked", ["depth", ["dropout", "depth"], [], ["dropout"] * 3])
+@pytest.mark.parametrize("asked", [["depth"], ["dropout", "depth"], [], ["dropout"] * 3])
 def test_unknown_parameters_are_refused(search, asked):
     """A name that is not in the grid is refused in words that list the grid's."""
     with pytest.raises(ValueError) as caught:
         SearchResultsDisplay.from_search(search, parameters=asked)
     assert str(caught.value) == (
         "SearchResultsDisplay: expected one or two of the search's parameters, dropout, "
-        f"hidden_units, got {asked!r}. Take the names from the grid."
+        f"hidden_units, got {asked!r}. Name those to show, for example parameters=['dropout', "
+        "'hidden_units']; the best candidate over the others is shown for each."
     )
 
 
@@ -300,7 +302,32 @@ def test_several_trainings_are_laid_over_each_other(trained):
             np.testing.assert_array_equal(line.get_ydata(), model.history_[column])
             assert (line.get_linestyle() == "-") == (not column.startswith("val_"))
     legend = [text.get_text() for text in display.ax_[1].get_legend().get_texts()]
-    assert legend == ["dropout=0.0", "dropout=0.4", "training", "held out"]
+    assert legend[:4] == ["dropout=0.0", "dropout=0.4", "training", "held out"]
+    assert legend[4:] == [f"kept: epoch {epoch}" for epoch in display.kept.values()]
+
+
+def test_a_line_stands_at_the_epoch_that_was_kept(digits):
+    """It is the epoch whose weights early stopping gave back, and the legend names it."""
+    model = classifier(epochs=8, early_stopping=True, validation_fraction=0.3, n_iter_no_change=2)
+    model.fit(*digits)
+    display = TrainingCurveDisplay.from_estimator(model)
+    (epoch,) = display.kept.values()
+    assert model.history_["val_accuracy"][epoch - 1] == model.best_validation_score_
+    again = classifier(epochs=epoch, early_stopping=True, validation_fraction=0.3).fit(*digits)
+    np.testing.assert_array_equal(again.coefs_[0], model.coefs_[0])
+    for axes in display.ax_:
+        assert axes.lines[-1].get_xdata() == [epoch, epoch]
+    texts = [text.get_text() for text in display.ax_[1].get_legend().get_texts()]
+    assert texts == ["training", "held out", f"kept: epoch {epoch}"]
+
+
+def test_no_epoch_is_said_to_be_kept_where_the_history_cannot_tell(digits):
+    """Without early stopping, and after several calls, there is no such line."""
+    several = classifier(early_stopping=True).fit(*digits).partial_fit(*digits)
+    for model in (classifier().fit(*digits), several):
+        display = TrainingCurveDisplay.from_estimator(model)
+        assert display.kept == {}
+        assert all(len(line.get_xdata()) == model.n_iter_ for line in display.ax_[0].lines)
 
 
 def test_pipelines_and_searches_are_looked_into(digits, search):
@@ -382,7 +409,7 @@ def test_without_matplotlib_the_error_says_what_to_install(search, trained, monk
 
 
 def test_a_history_that_was_held_out_in_part_is_drawn():
-    """Epochs without held-out rows leave a gap, and the best of the others is marked."""
+    """Epochs without held-out rows leave a gap."""
     import pandas as pd
 
     X, y = load_digits(return_X_y=True)
@@ -392,5 +419,3 @@ def test_a_history_that_was_held_out_in_part_is_drawn():
     display = TrainingCurveDisplay.from_estimator(model)
     held_out = display.ax_[1].lines[1].get_ydata()
     assert np.isnan(held_out).tolist() == [False, False, False, True]
-    marked = display.ax_[1].lines[2].get_ydata()
-    assert marked == np.nanmax(held_out)
