@@ -13,7 +13,11 @@ BIN := $(VENV)/$(SCRIPTS)
 SKLEARN_VERSIONS ?= 1.6 1.7 1.8 1.9
 OLDEST_SKLEARN ?= 1.6
 CONTRACT := tests/_estimators/test_contract.py tests/_estimators/test_flattener.py
-QUICK := tests/test_architecture.py
+# The rules of the project, of an estimator and of bad input; of these tests, those that start neither
+# TensorFlow nor another process.
+QUICK := tests/test_architecture.py tests/test_packaging.py tests/test_docstrings.py \
+  tests/test_public_api.py tests/_estimators tests/_network tests/datasets/test_idx.py
+NOT_QUICK := keras or xla or tensorflow or process or pickling or recipes
 NIGHTLY_WHEELS ?= https://pypi.anaconda.org/scientific-python-nightly-wheels/simple
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -61,7 +65,7 @@ test: $(VENV)/test.installed ## Run every test
 	$(BIN)/python -m pytest
 
 test-quick: $(VENV)/test.installed ## Run what an edit breaks most often, in under a minute
-	$(BIN)/python -m pytest -q -m "not slow" $(QUICK)
+	$(BIN)/python -m pytest -q -k "not ($(NOT_QUICK))" $(QUICK) sk_mnist_mlp
 
 lint: $(VENV)/dev.installed ## Check style and format
 	$(BIN)/ruff check .
