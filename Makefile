@@ -17,7 +17,7 @@ CONTRACT := tests/_estimators/test_contract.py tests/_estimators/test_flattener.
 # TensorFlow nor another process.
 QUICK := tests/test_architecture.py tests/test_packaging.py tests/test_docstrings.py \
   tests/test_public_api.py tests/_estimators tests/_network tests/datasets/test_idx.py
-NOT_QUICK := keras or xla or tensorflow or process or pickling or recipes
+NOT_QUICK := keras or xla or tensorflow or process or pickling or recipes or check_classifiers_train
 NIGHTLY_WHEELS ?= https://pypi.anaconda.org/scientific-python-nightly-wheels/simple
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
