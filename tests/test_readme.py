@@ -27,7 +27,9 @@ README = (PROJECT / "README.md").read_text("utf-8")
 DOCUMENTS = [
     PROJECT / "README.md",
     PROJECT / "CHANGELOG.md",
+    PROJECT / "CODE_OF_CONDUCT.md",
     PROJECT / "CONTRIBUTING.md",
+    PROJECT / "SECURITY.md",
     *sorted((PROJECT / "docs").glob("*.md")),
 ]
 MODULES = [
@@ -315,7 +317,7 @@ def make(folder, *arguments):
     ("typed", "found"),
     [
         ("python3.9", "Python 3.9.18"),
-        ("python3.14", "Python 3.14.0"),
+        ("python3.15", "Python 3.15.0"),
         ("python2", "Python 2.7.18"),
         ("python3.12", "no Python"),  # there is none of that name
         ("broken", "no Python"),
@@ -328,7 +330,7 @@ def make(folder, *arguments):
 def test_unfit_interpreter(checkout, typed, found, others):
     """A wrong interpreter is one line, status 2, and advice that is not what was typed."""
     interpreter(checkout, "python3.9", "echo 3.9.18")
-    interpreter(checkout, "python3.14", "echo 3.14.0")
+    interpreter(checkout, "python3.15", "echo 3.15.0")
     interpreter(checkout, "python2", "echo 2.7.18")
     interpreter(checkout, "broken", "{ echo dreadful >&2; exit 3; }")
     interpreter(checkout, "echoing", 'echo "$@"')
@@ -342,7 +344,7 @@ def test_unfit_interpreter(checkout, typed, found, others):
         "PYTHON=PATH."
     )
     assert re.fullmatch(
-        rf"Makefile:\d+: \*\*\* expected Python 3\.11 to 3\.13, got {re.escape(found)} by the name "
+        rf"Makefile:\d+: \*\*\* expected Python 3\.11 to 3\.14, got {re.escape(found)} by the name "
         rf"'{re.escape(typed)}'\. {re.escape(advice)}  Stop\.\n",
         done.stderr,
     )

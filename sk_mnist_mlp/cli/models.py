@@ -63,7 +63,9 @@ def _is_model(head: bytes) -> bool:
 
 def classifier_of(model: Any) -> Any:
     """The ``MLPDigitClassifier`` of a model: itself, or a pipeline's last step."""
-    return model[-1] if hasattr(model, "steps") else model
+    from sk_mnist_mlp._estimators import unwrap
+
+    return unwrap(model)[1]
 
 
 def describe_size(path: Path) -> str:
