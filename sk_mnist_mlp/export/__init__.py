@@ -1,5 +1,6 @@
 """Interchange: models for other programs, and other programs' models as ours."""
 
+from sk_mnist_mlp.export.html_page import to_html
 from sk_mnist_mlp.export.keras_models import from_keras
 from sk_mnist_mlp.export.onnx_models import to_onnx
 from sk_mnist_mlp.export.safetensors_files import from_safetensors, to_safetensors
@@ -11,6 +12,7 @@ __all__ = [
     "from_safetensors",
     "from_scikeras",
     "register_skl2onnx_converters",
+    "to_html",
     "to_onnx",
     "to_safetensors",
 ]
