@@ -100,9 +100,7 @@ function listen() {
     if (!isEmpty(page.drawing)) setDrawing(EMPTY);
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "z" || !(event.ctrlKey || event.metaKey) || event.shiftKey) return;
-    event.preventDefault();
-    undo();
+    if (event.key === "z" && (event.ctrlKey || event.metaKey)) undo();
   });
   byId("file").addEventListener("change", async (event) => {
     await openFile(event.target.files[0]);

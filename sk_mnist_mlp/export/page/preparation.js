@@ -191,20 +191,13 @@ function findInk(picture, paperIsWhite) {
     ? { levels: new Float32Array(grey.length).fill(255), grain: 0 }
     : findPaper(picture);
   // Ink lies on one side of the paper's brightness: the one with more of it.
-  let dark = 0;
-  let light = 0;
-  for (let i = 0; i < grey.length; i++) {
-    const difference = paper.levels[i] - grey[i];
-    if (difference > 0) dark += difference ** 2;
-    else light += difference ** 2;
-  }
+  let balance = 0;
+  const differences = grey.map((level, i) => paper.levels[i] - level);
+  for (const difference of differences) balance += difference * Math.abs(difference);
   // Ink takes a share of the light that there is, less of it in the shade.
-  const brightness = dark >= light && !paperIsWhite ? median(paper.levels) : 255;
-  const ink = Float32Array.from(grey, (level, i) => {
-    const difference = paper.levels[i] - level;
-    if (dark < light) return -difference;
-    return paperIsWhite ? difference : (difference * brightness) / Math.max(paper.levels[i], MIN_CONTRAST);
-  });
+  const brightness = paperIsWhite ? 255 : median(paper.levels);
+  const ink = differences.map((difference, i) =>
+    (balance < 0 ? -difference : (difference * brightness) / Math.max(paper.levels[i], MIN_CONTRAST)));
   const strongest = ink.reduce((a, b) => Math.max(a, b));
   const least = Math.max(FAINT * strongest, NOISE * paper.grain);
   if (strongest < MIN_CONTRAST || strongest < least) return null;
@@ -232,25 +225,17 @@ function filterWeights(from, to) {
   });
 }
 
-/** Scale a picture, antialiased: first along its rows, then along its columns. */
-function resize({ values, width, height }, newWidth, newHeight) {
-  const narrow = new Float32Array(newWidth * height);
+/** Scale a picture's rows, antialiased, and make columns of them: twice scales it both ways. */
+function resizeRows({ values, width, height }, newWidth) {
+  const turned = new Float32Array(newWidth * height);
   filterWeights(width, newWidth).forEach(({ start, weights }, x) => {
     for (let y = 0; y < height; y++) {
       let sum = 0;
       for (let k = 0; k < weights.length; k++) sum += weights[k] * values[y * width + start + k];
-      narrow[y * newWidth + x] = sum;
+      turned[x * height + y] = sum;
     }
   });
-  const scaled = new Float32Array(newWidth * newHeight);
-  filterWeights(height, newHeight).forEach(({ start, weights }, y) => {
-    for (let x = 0; x < newWidth; x++) {
-      let sum = 0;
-      for (let k = 0; k < weights.length; k++) sum += weights[k] * narrow[(start + k) * newWidth + x];
-      scaled[y * newWidth + x] = sum;
-    }
-  });
-  return { values: scaled, width: newWidth, height: newHeight };
+  return { values: turned, width: height, height: newWidth };
 }
 
 /** Where a side goes so that the centre of mass is in the middle, by whole pixels, and inside. */
@@ -269,7 +254,7 @@ function placeOf({ values, width, height }, side, alongRows) {
 function fitField(ink, side) {
   const scale = roundHalfEven((20 * side) / 28) / Math.max(ink.width, ink.height);
   const [width, height] = [ink.width, ink.height].map((length) => Math.max(1, roundHalfEven(length * scale)));
-  const scaled = resize(ink, width, height);
+  const scaled = resizeRows(resizeRows(ink, width), height);
   const strongest = scaled.values.reduce((a, b) => Math.max(a, b));
   scaled.values = scaled.values.map((value) => Math.min(Math.max(value / strongest, 0), 1));
   const left = placeOf(scaled, side, true);
