@@ -85,6 +85,7 @@ def browser():
 def show(browser, path, fragment="", *, width=1280, **media):
     """Open a page anew, in a window of this width and with such preferences of its reader."""
     browser.get("about:blank")
+    browser.get_log("browser"), browser.get_log("performance")  # those of earlier pages
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     features = [{"name": f"prefers-{name}", "value": value} for name, value in media.items()]
@@ -557,8 +558,6 @@ def test_without_images_there_are_samples_and_no_scores(browser, model, tmp_path
 
 def test_the_page_asks_no_network_and_logs_no_error(browser, path):
     """From opening it to drawing and opening pictures."""
-    show(browser, path)
-    browser.get_log("performance"), browser.get_log("browser")
     show(browser, path)
     browser.find_elements("class name", "sample")[4].click()
     draw_by_mouse(browser, strokes_of("7")[0])

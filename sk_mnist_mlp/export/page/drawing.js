@@ -54,7 +54,8 @@ const reader = make("canvas", { width: READ_SIDE, height: READ_SIDE }).getContex
 function greyOf(drawing, side) {
   paintDrawing(reader, drawing, side, [0, 0, 0], WHITE);
   const { data } = reader.getImageData(0, 0, READ_SIDE, READ_SIDE);
-  const values = Float32Array.from({ length: READ_SIDE ** 2 }, (_, at) => data[4 * at]);
+  const values = new Float32Array(READ_SIDE ** 2);
+  for (let at = 0; at < values.length; at++) values[at] = data[4 * at];
   return { values, width: READ_SIDE, height: READ_SIDE };
 }
 

@@ -124,26 +124,24 @@ function findPaper(picture) {
 
 /** Pieces of what is not 0: the number of each pixel's piece, 0 for none, and how many there are. */
 function labelPieces(values, width, height, cornersJoin) {
-  const steps = [[0, 1], [0, -1], [1, 0], [-1, 0]];
-  if (cornersJoin) steps.push([1, 1], [1, -1], [-1, 1], [-1, -1]);
   const pieces = new Int32Array(values.length);
-  const waiting = [];
+  const waiting = new Int32Array(values.length);
   let count = 0;
   for (let start = 0; start < values.length; start++) {
     if (!values[start] || pieces[start]) continue;
     pieces[start] = ++count;
-    waiting.push(start);
-    while (waiting.length) {
-      const at = waiting.pop();
+    waiting[0] = start;
+    for (let n = 1; n > 0;) {
+      const at = waiting[--n];
       const row = Math.floor(at / width);
-      const column = at % width;
-      for (const [down, across] of steps) {
-        const y = row + down;
-        const x = column + across;
-        const next = y * width + x;
-        if (y < 0 || y >= height || x < 0 || x >= width || !values[next] || pieces[next]) continue;
-        pieces[next] = count;
-        waiting.push(next);
+      const column = at - row * width;
+      for (let y = Math.max(row - 1, 0); y <= row + 1 && y < height; y++) {
+        for (let x = Math.max(column - 1, 0); x <= column + 1 && x < width; x++) {
+          const next = y * width + x;
+          if (!values[next] || pieces[next] || (!cornersJoin && x !== column && y !== row)) continue;
+          pieces[next] = count;
+          waiting[n++] = next;
+        }
       }
     }
   }
@@ -154,7 +152,7 @@ function labelPieces(values, width, height, cornersJoin) {
 function withoutSpecks({ values, width, height }) {
   const { pieces, count } = labelPieces(values, width, height, true);
   const masses = new Float64Array(count + 1);
-  values.forEach((value, at) => { masses[pieces[at]] += value; });
+  for (let at = 0; at < values.length; at++) masses[pieces[at]] += values[at];
   masses[0] = 0;
   const least = SPECK * masses.reduce((a, b) => Math.max(a, b));
   return { values: values.map((value, at) => (masses[pieces[at]] >= least ? value : 0)), width, height };

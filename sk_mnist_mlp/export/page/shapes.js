@@ -5,21 +5,27 @@
 function distances(values, width, height) {
   const far = (width + height) ** 2;
   const squares = Float64Array.from(values, (value) => (value ? 0 : far));
+  const longest = Math.max(width, height);
+  const line = new Float64Array(longest);
+  const lowest = new Int32Array(longest);  // parabolas that are lowest somewhere,
+  const begins = new Float64Array(longest);  // and where each begins to be
   const sweep = (start, step, length) => {
-    const line = Array.from({ length }, (_, i) => squares[start + i * step]);
-    const lowest = [0];  // parabolas that are lowest somewhere, and where each begins to be
-    const begins = [-Infinity];
-    const meet = (p, q) => (line[q] + q * q - line[p] - p * p) / (2 * (q - p));
-    for (let q = 1; q < length; q++) {
-      while (lowest.length && meet(lowest[lowest.length - 1], q) <= begins[begins.length - 1]) {
-        lowest.pop();
-        begins.pop();
+    let n = 0;
+    for (let q = 0; q < length; q++) {
+      line[q] = squares[start + q * step];
+      let begin = -Infinity;
+      while (n > 0) {
+        const p = lowest[n - 1];
+        begin = (line[q] + q * q - line[p] - p * p) / (2 * (q - p));
+        if (begin > begins[n - 1]) break;
+        begin = -Infinity;
+        n--;
       }
-      begins.push(lowest.length ? meet(lowest[lowest.length - 1], q) : -Infinity);
-      lowest.push(q);
+      lowest[n] = q;
+      begins[n++] = begin;
     }
     for (let i = 0, k = 0; i < length; i++) {
-      while (k + 1 < lowest.length && begins[k + 1] < i) k++;
+      while (k + 1 < n && begins[k + 1] < i) k++;
       squares[start + i * step] = (i - lowest[k]) ** 2 + line[lowest[k]];
     }
   };
