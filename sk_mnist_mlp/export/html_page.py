@@ -115,7 +115,9 @@ def to_html(
         )
     if (X is None) != (y is None):
         given, missing = ("X", "y") if y is None else ("y", "X")
-        raise ValueError(f"{_WHO}: expected X and y together, got {given} alone. Pass {missing} too.")
+        raise ValueError(
+            f"{_WHO}: expected X and y together, got {given} alone. Pass {missing} too."
+        )
     check_place(path, who=_WHO)
     network = pixel_network(_WHO, estimator, X)
     classifier = estimator[-1] if hasattr(estimator, "steps") else estimator
@@ -178,9 +180,7 @@ def _packed(data: bytes) -> str:
     return base64.b85encode(zlib.compress(data, 9)).decode().replace("<", ",")
 
 
-def _encode(
-    network: PixelNetwork, precision: str, tested: _Tested | None
-) -> tuple[bytes, Layers]:
+def _encode(network: PixelNetwork, precision: str, tested: _Tested | None) -> tuple[bytes, Layers]:
     if precision == "float16":
         return encode_layers(network.layers, network.activation, precision, None)
     if tested is not None:

@@ -177,8 +177,9 @@ def encode_layers(
         What the network will read, for ``"int8"`` alone: each rounding is made good, as far as it
         goes, by the weights that are not rounded yet (Frantar et al. 2023, GPTQ, ICLR).
     """
-    codes, numbers, read = [], [], []
-    for depth, layer in enumerate(layers):
+    codes, numbers = [], []
+    read: list[Layer] = []
+    for layer in layers:
         scale = np.abs(layer.kernel).max(axis=0).astype(np.float32)
         scale[scale == 0.0] = 1.0
         kernel, bias = layer.kernel / scale, layer.bias.astype(np.float32)
@@ -194,7 +195,9 @@ def encode_layers(
         numbers += [scale, bias]
         read.append(Layer(kept * scale, bias.astype(np.float64)))
     planes = np.concatenate(codes).view(np.uint8).reshape(-1, codes[0].itemsize)
-    data = np.ascontiguousarray(planes.T).tobytes() + np.concatenate(numbers).astype("<f4").tobytes()
+    data = (
+        np.ascontiguousarray(planes.T).tobytes() + np.concatenate(numbers).astype("<f4").tobytes()
+    )
     return data, tuple(read)
 
 
