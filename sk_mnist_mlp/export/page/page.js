@@ -181,6 +181,7 @@ function answerInWords(probabilities, order, shapes) {
 function showAnswer(probabilities, order, shapes, isMoving) {
   const { text, doubts } = answerInWords(probabilities, order, shapes);
   byId("answer").textContent = text;
+  byId("brief").textContent = text;  // beside the drawing, where the answer is below it
   byId("answer").className = `answer${shapes.number ? "" : " none"}${doubts.length ? " unsure" : ""}`;
   byId("doubts").textContent = doubts.length ? `Because: ${doubts.join("; ")}.` : "";
   // Spoken once the pen rests, not at every move of it.

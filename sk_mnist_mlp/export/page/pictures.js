@@ -28,7 +28,7 @@ function paintCells(canvas, values, columns, background, cellOf) {
     const found = cellOf(value, i);
     if (!found) return;
     const [colour, share] = found;
-    const side = Math.max(1, Math.round((cell - 2) * share));
+    const side = Math.max(1, Math.round((cell - 1.5) * share));
     const margin = Math.floor((cell - side) / 2);
     context.fillStyle = colour;
     context.fillRect((i % columns) * cell + margin, Math.floor(i / columns) * cell + margin, side, side);
