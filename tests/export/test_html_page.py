@@ -6,11 +6,11 @@ import base64
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_digits import STROKES, strokes_of
 from PIL import Image, ImageDraw, ImageFilter
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -19,9 +19,6 @@ from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
-
-sys.path.insert(0, str(Path(__file__).parent))
-from drawn_digits import STROKES, strokes_of
 
 from sk_mnist_mlp import ImageFlattener, MLPDigitClassifier, make_digit_pipeline
 from sk_mnist_mlp._network import ACTIVATIONS
