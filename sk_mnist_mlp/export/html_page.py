@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sk_mnist_mlp._estimators import check_labels
+from sk_mnist_mlp._estimators import check_labels, named
 from sk_mnist_mlp._network import Layers
 from sk_mnist_mlp._storage import check_place, replacing
 from sk_mnist_mlp.export.pixel_network import PixelNetwork, encode_layers, pixel_network
@@ -33,8 +33,6 @@ _SCRIPTS = (
 )
 _SURE = 0.9
 """Probability from which an answer is sure, as of the command ``predict``."""
-_MAX_CHANGED = 1 / 5000
-"""Share of images whose answer the 8-bit weights may change."""
 _PICTURES = 280 * 28 * 28
 """Pixels of the pictures behind the confusion matrix, which take about 55 kB."""
 _N_BINS = 10
@@ -73,7 +71,7 @@ def to_html(
         Their labels.
     precision : {"float16", "int8"}, default="float16"
         Of the weights in the page. 269,322 weights make a page of about 640 kB, or of 370 kB with
-        ``"int8"``, which is refused where it changes answers: more than one of 5,000 of X, or of
+        ``"int8"``, which is refused where it changes the answer to an image of ``X``, or of
         MNIST's test images where ``X`` is None.
     title : str or None, default=None
         Heading of the page.
@@ -201,7 +199,7 @@ def _encode(network: PixelNetwork, precision: str, tested: _Tested | None) -> tu
     )
     before, after = (network.labels(pixels, kind) for kind in (network.layers, layers))
     n_changed = int((before != after).sum())
-    if n_changed > _MAX_CHANGED * len(pixels):
+    if n_changed:
         raise ValueError(
             f"{_WHO}: expected the same answers with precision='int8', got other ones for "
             f"{n_changed} of {len(pixels)} images ({seen}). Use precision='float16'."
@@ -225,7 +223,13 @@ class _Tested:
         self, network: PixelNetwork, model: Any, classes: NDArray[Any], X: Any, y: Any
     ) -> None:
         probabilities = model.predict_proba(X)
-        labels = check_labels(_WHO, y, len(probabilities)).ravel()
+        with named(_WHO):
+            labels = check_labels(y)
+            if len(labels) != len(probabilities):
+                raise ValueError(
+                    f"expected a label for each of {len(probabilities)} rows, got {len(labels)}. "
+                    "Pass X and y of the same rows."
+                )
         unseen = [label for label in np.unique(labels).tolist() if label not in classes.tolist()]
         if unseen:
             raise ValueError(
