@@ -2,8 +2,11 @@
 
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+
+from sk_mnist_mlp.datasets import load_mnist
 
 # `make test-ray` installs Ray, whose wheels are large, and runs this file; doctests would import
 # it everywhere else.
@@ -25,3 +28,13 @@ def fresh_workers():
     from joblib.externals.loky import get_reusable_executor
 
     get_reusable_executor().shutdown(wait=True)
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    """A thousand digits to train on and two hundred to test on, as Keras stores them."""
+    X_train, X_test, y_train, y_test = load_mnist(return_splits=True)
+    path = tmp_path_factory.mktemp("data") / "mnist.npz"
+    parts = {"x_train": X_train[:1000], "y_train": y_train[:1000]}
+    np.savez(path, **parts, x_test=X_test[:200], y_test=y_test[:200])
+    return str(path)
