@@ -84,7 +84,7 @@ def check_input_features(transformer: Any, input_features: Any) -> None:
 
 def check_sample_weight(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:
     """Weights of 0 or more, one a row, once they are checked; one number weighs all rows."""
-    if np.ndim(sample_weight) == 0:  # scikit-learn would let a lone NaN pass
+    if np.asarray(sample_weight).ndim == 0:  # scikit-learn would let a lone NaN pass
         sample_weight = np.full(n_samples, sample_weight)
     weights: NDArray[np.float64] = _check_sample_weight(
         sample_weight, np.empty(n_samples), dtype=np.float64, ensure_non_negative=True
