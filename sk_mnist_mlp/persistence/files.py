@@ -64,8 +64,8 @@ def save_model(estimator: Any, path: str | os.PathLike[str]) -> None:
     >>> X, y = load_digits(return_X_y=True)
     >>> model = MLPDigitClassifier(hidden_units=16, epochs=2, random_state=0).fit(X / 16, y)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_model(model, pathlib.Path(folder, "digits.mlp"))
-    ...     loaded = load_model(pathlib.Path(folder, "digits.mlp"))
+    ...     save_model(model, pathlib.Path(folder, "digits.skmlp"))
+    ...     loaded = load_model(pathlib.Path(folder, "digits.skmlp"))
     >>> bool((loaded.predict_proba(X / 16) == model.predict_proba(X / 16)).all())
     True
     """
@@ -149,8 +149,8 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
     >>> from sk_mnist_mlp.persistence import read_manifest
     >>> model = MLPDigitClassifier(hidden_units=2, epochs=1).fit([[0.0], [1.0]], [3, 8])
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_model(model, pathlib.Path(folder, "digits.mlp"))
-    ...     manifest = read_manifest(pathlib.Path(folder, "digits.mlp"))
+    ...     save_model(model, pathlib.Path(folder, "digits.skmlp"))
+    ...     manifest = read_manifest(pathlib.Path(folder, "digits.skmlp"))
     >>> manifest["model"]["class"]
     'MLPDigitClassifier'
     """
