@@ -7,6 +7,7 @@ import errno
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -35,14 +36,14 @@ def replacing(path: str | os.PathLike[str], *, who: str) -> Iterator[BinaryIO]:
     file = open(temporary, "xb")  # noqa: SIM115 (closed below; only what was opened is removed)
     try:
         with file:
-            if os.path.exists(target):
+            if os.path.exists(target) and os.name != "nt":  # a read-only file is not replaced there
                 shutil.copymode(target, temporary)
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, target)
+        _rename(temporary, target)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
     with contextlib.suppress(OSError):  # where folders cannot be synced, the new name soon will be
@@ -51,6 +52,15 @@ def replacing(path: str | os.PathLike[str], *, who: str) -> Iterator[BinaryIO]:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _rename(temporary: str, target: str) -> None:
+    """Put a file in another's place; on Windows wait for who reads that, a virus scanner say."""
+    for _ in range(5 if os.name == "nt" else 0):
+        with contextlib.suppress(PermissionError):
+            return os.replace(temporary, target)
+        time.sleep(0.02)
+    return os.replace(temporary, target)
 
 
 def check_place(path: str | os.PathLike[str], *, who: str) -> None:

@@ -148,8 +148,8 @@ def orderly_ends() -> Iterator[list[int]]:
 
     replaced = {}
     if threading.current_thread() is threading.main_thread():
-        for name in ("SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)  # Windows has no SIGHUP
+        for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
+            number = getattr(signal, name, None)  # the last is Windows's word for the one before
             if number is not None and signal.getsignal(number) is signal.SIG_DFL:
                 replaced[number] = signal.signal(number, interrupt)
     try:
