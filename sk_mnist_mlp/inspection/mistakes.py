@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_consistent_length
+from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import unique_labels
 
 from sk_mnist_mlp._extras import require
@@ -173,7 +173,7 @@ class MistakesDisplay:
             If lengths differ, labels do not fit the probabilities, ``truth`` or ``answer`` is
             among no labels, both are the same, or there are too few axes.
         """
-        pixels, true, predicted = np.asarray(images), np.asarray(y_true), np.asarray(y_pred)
+        pixels, true, predicted = np.asarray(images), column_or_1d(y_true), np.asarray(y_pred)
         check_consistent_length(pixels, true, predicted)
         if predicted.ndim == 2:
             columns = np.unique(true) if labels is None else np.asarray(labels)

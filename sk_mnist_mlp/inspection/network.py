@@ -18,7 +18,7 @@ from sk_mnist_mlp.inspection.models import read_model
 
 __all__ = ["NetworkDisplay"]
 
-_INPUT, _HIDDEN, _OUTPUT = "#94a3b8", "#2563eb", "#ea580c"
+_INPUT, _HIDDEN, _OUTPUT = "#64748b", "#2563eb", "#c2410c"
 _DRAWN_IN_FULL = 10  # units of a layer
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -130,7 +130,7 @@ class NetworkDisplay:
         layers = self.frame().to_dict("records")
         heights = [_heights(layer["units"]) for layer in layers]
         top = max(column[0] for column in heights)
-        low, high = -top - 1.15, top + 0.55
+        low, high = -top - (1.05 if self.dropout else 0.85), top + 0.55
         if ax is None:
             size = max(7.0, 1.75 * n_layers), 1.25 * (high - low) + 0.4
             _, ax = plt.subplots(figsize=size, layout="constrained")
@@ -212,7 +212,7 @@ class NetworkDisplay:
         )
 
 
-def _heights(n_units: int) -> NDArray[np.float64]:
+def _heights(n_units: int) -> NDArray[np.floating[Any]]:
     """Where to draw units; some stand for many, with a gap in the middle."""
     n_drawn = n_units
     if n_units > _DRAWN_IN_FULL:

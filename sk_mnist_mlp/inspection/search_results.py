@@ -180,7 +180,7 @@ class SearchResultsDisplay:
         cells, folds = np.nonzero(self.tried), self.split_scores[self.tried]
         shown = zip(self.parameters.items(), cells, strict=True)
         return pandas.DataFrame(
-            {name: [values[i] for i in cell] for (name, values), cell in shown}
+            {name: [values[int(i)] for i in cell] for (name, values), cell in shown}
             | {"mean_test_score": folds.mean(axis=1), "std_test_score": folds.std(axis=1)}
             | {f"split{k}_test_score": scores for k, scores in enumerate(folds.T)}
         )
