@@ -36,7 +36,8 @@ def pixel_shape(transformers: list[Any], n_features: int) -> tuple[int, ...]:
     """The shape of the images behind rows: what a flattener saw, else a square, else a line."""
     for step in transformers:
         if isinstance(step, ImageFlattener):
-            return tuple(step.image_shape_)
+            shape = tuple(step.image_shape_)
+            return shape if len(shape) > 1 else (1, *shape)
     side = math.isqrt(n_features)
     return (side, side) if side * side == n_features else (1, n_features)
 

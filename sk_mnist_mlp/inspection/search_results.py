@@ -167,6 +167,24 @@ class SearchResultsDisplay:
             self.figure_.colorbar(self.im_, ax=ax, label=score).outline.set_visible(False)
         return self
 
+    def frame(self) -> Any:
+        """Give the numbers as a table.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            A row for each candidate shown: its parameters, ``mean_test_score``, ``std_test_score``
+            and ``split0_test_score`` and so on, NaN where it failed, as in ``cv_results_``.
+        """
+        pandas = require("pandas", who=f"{_NAME}.frame")
+        cells, folds = np.nonzero(self.tried), self.split_scores[self.tried]
+        shown = zip(self.parameters.items(), cells, strict=True)
+        return pandas.DataFrame(
+            {name: [values[int(i)] for i in cell] for (name, values), cell in shown}
+            | {"mean_test_score": folds.mean(axis=1), "std_test_score": folds.std(axis=1)}
+            | {f"split{k}_test_score": scores for k, scores in enumerate(folds.T)}
+        )
+
     def _write_cells(self, means: Any, stds: Any, values_format: str) -> None:
         crowded = max(means.shape) > 8
         for row, column in np.argwhere(self.tried):

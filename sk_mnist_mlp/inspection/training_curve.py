@@ -160,6 +160,26 @@ class TrainingCurveDisplay:
             self.ax_[1].legend(handles=handles + kept, **beside)
         return self
 
+    def frame(self) -> Any:
+        """Give the numbers as a table.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            A row for each epoch of each training: ``training`` (its name), ``epoch`` (from 1), the
+            columns of its history, and ``kept``, whether early stopping kept the epoch's weights.
+        """
+        pandas = require("pandas", who=f"{_NAME}.frame")
+        tables = []
+        for name, history in self.histories.items():
+            table = pandas.DataFrame(dict(history))
+            epochs = np.arange(1, len(table) + 1)
+            table.insert(0, "training", name)
+            table.insert(1, "epoch", epochs)
+            table["kept"] = epochs == (self.kept or {}).get(name)
+            tables.append(table)
+        return pandas.concat(tables, ignore_index=True)
+
 
 def _classifier(estimator: Any) -> Any:
     """The fitted classifier inside a search or a pipeline, with a history of its training."""

@@ -21,12 +21,6 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def digits():
     X, y = load_digits(return_X_y=True)
@@ -257,6 +251,20 @@ def test_displays_draw_on_given_axes(search):
     assert "%" in second.texts[0].get_text()
 
 
+def test_a_searchs_table_is_its_results(search):
+    """Each candidate has a row: its parameters and its scores, as ``cv_results_`` has them."""
+    pd = pytest.importorskip("pandas")
+    frame = SearchResultsDisplay.from_search(search).frame()
+    scores = ["mean_test_score", "std_test_score", "split0_test_score", "split1_test_score"]
+    assert list(frame) == ["dropout", "hidden_units", *scores]
+    results = pd.DataFrame(search.cv_results_)
+    assert len(frame) == len(results)
+    for row in frame.to_dict("records"):
+        asked = {name: row[name] for name in ("dropout", "hidden_units")}
+        (expected,) = results[[params == asked for params in results["params"]]].to_dict("records")
+        assert [row[name] for name in scores] == pytest.approx([expected[name] for name in scores])
+
+
 def test_a_search_that_is_not_fitted_is_refused():
     """An unfitted search raises scikit-learn's own NotFittedError."""
     with pytest.raises(NotFittedError):
@@ -353,6 +361,22 @@ def test_names_that_do_not_fit_are_refused(trained, names):
         "TrainingCurveDisplay: expected a name of its own for each of 2 estimators, got "
         f"{names}. Pass names=[...], one for each."
     )
+
+
+def test_a_trainings_table_is_its_history(trained):
+    """Each epoch of each training has a row, and one of them was kept."""
+    pytest.importorskip("pandas")
+    display = TrainingCurveDisplay.from_estimator(trained)
+    frame = display.frame()
+    measured = ["loss", "accuracy", "val_loss", "val_accuracy"]
+    assert {*frame} == {"training", "epoch", *measured, "kept"}
+    for (name, part), model in zip(frame.groupby("training"), trained, strict=True):
+        assert part["epoch"].tolist() == list(range(1, model.n_iter_ + 1))
+        for column in measured:
+            assert part[column].tolist() == model.history_[column]
+        assert part["epoch"][part["kept"]].tolist() == [display.kept[name]]
+    without = TrainingCurveDisplay(histories={"a": {"loss": [2.0, 1.0], "accuracy": [0.1, 0.2]}})
+    assert without.frame()["kept"].tolist() == [False, False]
 
 
 def test_curves_need_two_axes(trained):
