@@ -1,5 +1,7 @@
 """What pytest collects here, and what tests of several folders are given."""
 
+import os
+import sys
 from importlib.util import find_spec
 
 import numpy as np
@@ -7,6 +9,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 from sk_mnist_mlp.datasets import load_mnist
+
+os.environ.setdefault("MPLBACKEND", "agg")  # pictures are drawn where nobody looks
 
 # `make test-ray` installs Ray, whose wheels are large, and runs this file; doctests would import
 # it everywhere else.
@@ -38,3 +42,11 @@ def data(tmp_path_factory):
     parts = {"x_train": X_train[:1000], "y_train": y_train[:1000]}
     np.savez(path, **parts, x_test=X_test[:200], y_test=y_test[:200])
     return str(path)
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    """No test leaves a figure open."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
