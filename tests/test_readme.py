@@ -90,7 +90,7 @@ def test_command_lines(capsys):
 
     lines = command_lines()
     assert {line[0] for line in lines} == {
-        "train", "search", "evaluate", "predict", "info", "export",
+        "train", "search", "evaluate", "predict", "draw", "info", "export",
     }  # fmt: skip
     for line in lines:
         assert _parser().parse_args(line).command == line[0]
@@ -242,6 +242,10 @@ def test_commands_work_after_make_run(tmp_path):
         f"    sys.exit(main())\n"
     )
     fewer = {"train": "--epochs 1", "search": "--epochs 1 --subset 600 --n-jobs 1"}
+    no_window = {
+        "BROWSER": f"{Path(sys.executable).as_posix()} -c pass %s",
+        "TMPDIR": str(tmp_path),
+    }
     for line in command_lines():
         arguments = [*line, *fewer.get(line[0], "").split()]
         for variant in [arguments] if line[0] != "export" else every_format(arguments):
@@ -250,7 +254,7 @@ def test_commands_work_after_make_run(tmp_path):
                 cwd=tmp_path,
                 capture_output=True,
                 text=True,
-                env={**os.environ, "PYTHONPATH": str(PROJECT)},
+                env={**os.environ, "PYTHONPATH": str(PROJECT)} | no_window,
             )
             assert (done.returncode, done.stderr) == (0, ""), variant
             assert "Install it" not in done.stdout
@@ -258,7 +262,7 @@ def test_commands_work_after_make_run(tmp_path):
 
 def every_format(arguments):
     """The README names one format, and the others in a remark."""
-    for name in ("onnx", "keras", "safetensors"):
+    for name in ("onnx", "html", "keras", "safetensors"):
         yield [name if argument == "onnx" else argument for argument in arguments]
 
 

@@ -8,6 +8,7 @@ from sk_mnist_mlp._network.arrays import NumpyNamespace, row_blocks, tensorflow_
 from sk_mnist_mlp._network.keras_model import build_network
 from sk_mnist_mlp._network.monte_carlo import sample_probabilities
 from sk_mnist_mlp._network.prediction import (
+    SURE,
     check_overflow,
     forward,
     log_softmax,
@@ -31,6 +32,7 @@ from sk_mnist_mlp._network.spec import (
 
 __all__ = [
     "ACTIVATIONS",
+    "SURE",
     "Layer",
     "Layers",
     "NetworkSpec",

@@ -12,7 +12,11 @@ from sk_mnist_mlp._network.arrays import NumpyNamespace as xp
 from sk_mnist_mlp._network.arrays import row_blocks
 from sk_mnist_mlp._network.spec import Layer, Layers
 
-__all__ = ["check_overflow", "forward", "log_softmax", "most_probable", "softmax"]
+__all__ = ["SURE", "check_overflow", "forward", "log_softmax", "most_probable", "softmax"]
+
+SURE = 0.9
+"""Probability from which an answer is sure; ``examples/benchmarks/bench_sure.py`` measures how
+often one is then, and how often rightly."""
 
 
 def forward(

@@ -19,6 +19,7 @@ __all__ = [
     "PROGRAM",
     "Parser",
     "UsageError",
+    "add_data",
     "add_model",
     "add_training_options",
     "check_writable",
@@ -186,12 +187,12 @@ def add_training_options(parser: argparse.ArgumentParser, note: str, **more: Any
     )
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
+def add_data(parser: argparse.ArgumentParser, note: str = "default: the embedded MNIST") -> None:
     """Add ``--data``."""
     parser.add_argument(
         "--data",
         metavar="PATH",
-        help="folder of IDX files or Keras's mnist.npz (default: the embedded MNIST)",
+        help=f"folder of IDX files or Keras's mnist.npz ({note})",
     )
 
 

@@ -1,17 +1,18 @@
-"""``sk-mnist-mlp export``: a kept model in a format that other programs read."""
+"""``sk-mnist-mlp export``: a kept model in a format that other programs read, or as a page."""
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sk_mnist_mlp._storage import replacing
-from sk_mnist_mlp.cli.arguments import UsageError, add_model, check_writable
-from sk_mnist_mlp.cli.models import classifier_of, describe_size, open_model
+from sk_mnist_mlp.cli.arguments import UsageError, add_data, add_model, check_writable, data_files
+from sk_mnist_mlp.cli.models import classifier_of, describe_size, images_for, open_model
 
-__all__ = ["add_parser"]
+__all__ = ["add_parser", "write_page"]
 
 
 def add_parser(commands: Any) -> None:
@@ -20,7 +21,7 @@ def add_parser(commands: Any) -> None:
         "export",
         help="write a model for other programs",
         description="Write a model as ONNX (images in, labels and probabilities out), as a Keras "
-        "model, or as safetensors, which a model file is already.",
+        "model, as safetensors, which a model file is already, or as HTML, a page to draw on.",
     )
     add_model(parser)
     parser.add_argument("--format", required=True, choices=sorted(_WRITERS), help="what to write")
@@ -29,6 +30,7 @@ def add_parser(commands: Any) -> None:
         metavar="FILE",
         help="where to write it (default: beside the model, with the format's ending)",
     )
+    add_data(parser, "for html: its test images show on the page how good the model is")
     parser.set_defaults(run=run, writes=True)
 
 
@@ -36,13 +38,19 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     source = Path(arguments.file)
     beside = source.with_suffix(f".{arguments.format}")
-    output = check_writable(getattr(arguments, "output", beside), [source])
+    output = check_writable(getattr(arguments, "output", beside), [source, *data_files(arguments)])
+    options = {"data": arguments.data} if "data" in arguments else {}
+    if options and arguments.format != "html":
+        raise UsageError(
+            f"expected --data for the page of --format html, got it for {arguments.format}, which "
+            "holds no test images. Leave it out."
+        )
     if arguments.format == "keras" and output.suffix not in (".keras", ".h5"):
         raise UsageError(
             f"expected --output to end in .keras, by which Keras knows its files, got "
             f"{str(output)!r}. Choose another name."
         )
-    _WRITERS[arguments.format](open_model(arguments.file), output)
+    _WRITERS[arguments.format](open_model(arguments.file), output, **options)
     print(f"Exported        {describe_size(output)}")
     return 0
 
@@ -69,5 +77,23 @@ def _write_safetensors(model: Any, output: Path) -> None:
     save_model(model, output)  # a model file is one
 
 
+def write_page(model: Any, output: Path, data: str | None = None) -> None:
+    """Write a model as a page to draw on, which shows how good it is on the test images, if any."""
+    from sk_mnist_mlp.export import to_html
+
+    X = y = None
+    if data is not None:
+        from sk_mnist_mlp.datasets import load_mnist
+
+        _, images, _, y = load_mnist(path=data, return_splits=True)
+        X = images_for(model, images)
+    to_html(model, output, X=X, y=y)
+
+
 # A format's name is its ending.
-_WRITERS = {"onnx": _write_onnx, "keras": _write_keras, "safetensors": _write_safetensors}
+_WRITERS: dict[str, Callable[..., None]] = {
+    "html": write_page,
+    "keras": _write_keras,
+    "onnx": _write_onnx,
+    "safetensors": _write_safetensors,
+}

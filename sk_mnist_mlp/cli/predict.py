@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sk_mnist_mlp._network import SURE
 from sk_mnist_mlp._storage import read_npy
 from sk_mnist_mlp.cli.arguments import PROGRAM, add_model
 from sk_mnist_mlp.cli.models import classifier_of, images_for, open_model
@@ -23,9 +24,6 @@ __all__ = ["add_parser"]
 
 _NPY_MAGIC = b"\x93NUMPY"
 _IDX_MAGICS = (b"\x1f\x8b", *(b"\0\0" + bytes([kind]) for kind in b"\x08\x09\x0b\x0c\x0d\x0e"))
-_SURE = 0.9
-"""Probability from which an answer is sure; ``examples/benchmarks/bench_sure.py`` measures how
-often one is then, and how often rightly."""
 
 
 def add_parser(commands: Any) -> None:
@@ -37,7 +35,7 @@ def add_parser(commands: Any) -> None:
         "or light on dark, which are scaled and centred as MNIST's images were; IDX and .npy "
         "arrays of images are taken as they are. A line has the file, the digit with its "
         "probability, the runner-up with its own, and 'unsure' where the probability is below "
-        f"{_SURE:.0%} or the picture is not one shape made of strokes.",
+        f"{SURE:.0%} or the picture is not one shape made of strokes.",
     )
     add_model(parser)
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="a picture, IDX or .npy file")
@@ -88,8 +86,8 @@ class _Answer:
                 found.append("no strokes, but noise or a blot")
             elif self.shapes.number > 1:
                 found.append(f"{self.shapes.number} separate shapes; give one digit a picture")
-        if self.probabilities[str(self.label)] < _SURE:
-            found.append(f"below {_SURE:.0%}")
+        if self.probabilities[str(self.label)] < SURE:
+            found.append(f"below {SURE:.0%}")
         return found
 
     def as_text(self) -> str:

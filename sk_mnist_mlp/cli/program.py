@@ -2,8 +2,8 @@
 
 Exit status: 0 done, 1 it could not be done (a bad file, say), 2 wrongly called, 130 interrupted
 (143 by SIGTERM, 129 by SIGHUP), 141 nobody reads the output: its reader has gone, or it is closed.
-``train``, ``search`` and ``export`` have then done their work and written their files all the same.
-Every error is one line on standard error.
+``train``, ``search``, ``export`` and ``draw`` have then done their work and written their files all
+the same. Every error is one line on standard error.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sk_mnist_mlp import __version__
+from sk_mnist_mlp.cli import draw as _draw
 from sk_mnist_mlp.cli import evaluate as _evaluate
 from sk_mnist_mlp.cli import export as _export
 from sk_mnist_mlp.cli import info as _info
@@ -32,7 +33,7 @@ from sk_mnist_mlp.cli.terminal import (
 
 __all__ = ["main"]
 
-_COMMANDS = (_train, _search, _evaluate, _predict, _info, _export)
+_COMMANDS = (_train, _search, _evaluate, _predict, _draw, _info, _export)
 _UNREAD = 141  # 128 + SIGPIPE, as shells have it
 
 

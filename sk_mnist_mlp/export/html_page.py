@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sk_mnist_mlp._estimators import check_labels, named
-from sk_mnist_mlp._network import Layers
+from sk_mnist_mlp._network import SURE, Layers
 from sk_mnist_mlp._storage import check_place, replacing
 from sk_mnist_mlp.export.pixel_network import PixelNetwork, encode_layers, pixel_network
 
@@ -31,8 +31,6 @@ _WHO = "to_html"
 _SCRIPTS = (
     *("elements", "network", "preparation", "shapes", "drawing", "pictures", "panels", "page"),
 )
-_SURE = 0.9
-"""Probability from which an answer is sure, as of the command ``predict``."""
 _PICTURES = 280 * 28 * 28
 """Pixels of the pictures behind the confusion matrix, which take about 55 kB."""
 _N_BINS = 10
@@ -130,7 +128,7 @@ def to_html(
         "activation": network.activation,
         "widths": [len(layers[0].kernel), *(len(layer.bias) for layer in layers)],
         "precision": precision,
-        "sure": _SURE,
+        "sure": SURE,
         "weights": _packed(data),
         "samples": _embedded_samples() if tested is None else tested.samples(),
         "scores": None if tested is None else tested.scores(),

@@ -18,7 +18,7 @@ import sk_mnist_mlp
 from sk_mnist_mlp.cli import main
 from sk_mnist_mlp.datasets import load_mnist
 
-COMMANDS = ["train", "search", "evaluate", "predict", "info", "export"]
+COMMANDS = ["train", "search", "evaluate", "predict", "draw", "info", "export"]
 
 
 @pytest.fixture(scope="module")
@@ -225,13 +225,13 @@ def test_wrong_choices(arguments, capsys):
     assert captured.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["train", "export"])
+@pytest.mark.parametrize("command", ["train", "draw", "export"])
 def test_output_is_checked_before_any_work(command, model_file, tmp_path, capsys):
     """A file that could not be written is refused before a model is read or trained."""
     missing, folder = str(tmp_path / "none" / "m.skmlp"), str(tmp_path)
-    begin = [command] if command == "train" else [command, model_file, "--format", "onnx"]
-    assert main([*begin, "--output", missing]) == 2
-    assert main([*begin, "--output", folder]) == 2
+    begin = {"train": [], "draw": [model_file], "export": [model_file, "--format", "onnx"]}
+    assert main([command, *begin[command], "--output", missing]) == 2
+    assert main([command, *begin[command], "--output", folder]) == 2
     captured = capsys.readouterr()
     assert captured.err.splitlines() == [
         f"sk-mnist-mlp {command}: --output: expected a folder to write into, got none. Make it "
@@ -246,7 +246,7 @@ def test_output_is_checked_before_any_work(command, model_file, tmp_path, capsys
 # What cannot be done: status 1, one line
 
 
-@pytest.mark.parametrize("command", ["evaluate", "info", "predict", "export"])
+@pytest.mark.parametrize("command", ["evaluate", "info", "predict", "draw", "export"])
 def test_bad_model_files(command, tmp_path, capsys):
     """A model file that is missing or something else ends with status 1 and one line."""
     rest = {"predict": ["digit.png"], "export": ["--format", "keras"]}.get(command, [])
@@ -264,7 +264,7 @@ def test_bad_model_files(command, tmp_path, capsys):
 @pytest.mark.parametrize(
     "first", [b"seven", b"\xff\xd8\xff\xe0 \x01\x02\x03", b"%PDF-1.7 \xff" * 90]
 )
-@pytest.mark.parametrize("command", ["evaluate", "info", "predict", "export"])
+@pytest.mark.parametrize("command", ["evaluate", "info", "predict", "draw", "export"])
 def test_no_bytes_of_what_is_no_model(command, first, tmp_path, capsys):
     """A file that is no model is called what it is, and its bytes are not shown."""
     rest = {"predict": ["digit.png"], "export": ["--format", "keras"]}.get(command, [])
@@ -321,16 +321,18 @@ def invocations(model_file, data, folder):
         "evaluate": (["evaluate", model_file, "--data", data], None),
         "info": (["info", model_file], None),
         "predict": (["predict", model_file, "x.npy"], None),
+        "draw": (["draw", model_file, "--output", "m.html"], "m.html"),
         "export": (["export", model_file, "--format", "keras", "--output", "m.keras"], "m.keras"),
     }
 
 
-EVERYTHING = ["help", "version", "train", "search", "evaluate", "info", "predict", "export"]
+EVERYTHING = ["help", "version", *COMMANDS]
 
 
 @pytest.fixture
-def invocation(request, model_file, data, tmp_path):
-    """One of them, with what it reads in place."""
+def invocation(request, model_file, data, tmp_path, monkeypatch):
+    """One of them, with what it reads in place, and a browser that shows nothing."""
+    monkeypatch.setenv("BROWSER", f"{Path(sys.executable).as_posix()} -c pass %s")
     np.save(tmp_path / "x.npy", np.zeros((3, 28, 28), np.uint8))
     arguments, written = invocations(model_file, data, tmp_path)[request.param]
     return arguments, written and tmp_path / written

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sk_mnist_mlp._network import SURE
 from sk_mnist_mlp.cli import main
 from sk_mnist_mlp.datasets import load_mnist
 from sk_mnist_mlp.persistence import load_model
@@ -138,12 +139,10 @@ def test_sure_answers_are_better(model_file, tmp_path, capsys):
 
 def test_the_limit_is_told(capsys):
     """The probability below which an answer is unsure stands in the help and in the README."""
-    from sk_mnist_mlp.cli.predict import _SURE
-
     assert main(["predict", "--help"]) == 0
-    assert f"below {_SURE:.0%}" in " ".join(capsys.readouterr().out.split())
+    assert f"below {SURE:.0%}" in " ".join(capsys.readouterr().out.split())
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-    assert f"below {_SURE:.0%}" in " ".join(readme.replace(" %", "%").split())
+    assert f"below {SURE:.0%}" in " ".join(readme.replace(" %", "%").split())
 
 
 def test_flat_rows(test_digits, tmp_path, capsys):
