@@ -1,4 +1,4 @@
-"""How things are kept in files: checked tensors, whole files, plain values.
+"""How things are kept in files: checked tensors, whole files and pages, plain values.
 
 It knows nothing of networks or estimators.
 """
@@ -20,6 +20,7 @@ from sk_mnist_mlp._storage.labels import (
     decode_numbers,
     encode_labels,
 )
+from sk_mnist_mlp._storage.pages import check_line, read_page_part, render_page
 from sk_mnist_mlp._storage.streams import read_at_most, read_npy
 from sk_mnist_mlp._storage.tensors_file import (
     KEY,
@@ -38,6 +39,7 @@ __all__ = [
     "KerasConfig",
     "NotPlainError",
     "Refuse",
+    "check_line",
     "check_place",
     "config_of",
     "copy_optimizer",
@@ -47,7 +49,9 @@ __all__ = [
     "read_at_most",
     "read_manifest_and_tensors",
     "read_npy",
+    "read_page_part",
     "read_tensors",
+    "render_page",
     "replacing",
     "shown",
     "undecayed",

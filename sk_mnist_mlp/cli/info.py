@@ -26,6 +26,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    from sk_mnist_mlp._estimators import changed_parameters
     from sk_mnist_mlp.persistence import read_manifest
 
     model = open_model(arguments.file)
@@ -39,8 +40,6 @@ def run(arguments: argparse.Namespace) -> int:
     figures = ", ".join(
         f"{name.replace('_', ' ')} {value:.4f}" for name, value in ends.items() if value == value
     )
-    # scikit-learn shows the parameters that are not the defaults, in lines of some width.
-    changed = " ".join(classifier.__repr__(N_CHAR_MAX=10**6).split()).partition("(")[2][:-1]
 
     print(f"File            {describe_size(Path(arguments.file))}, format {manifest['format']}")
     print(f"Written by      {versions}")
@@ -51,5 +50,5 @@ def run(arguments: argparse.Namespace) -> int:
         f"Trained         {classifier.n_iter_} epochs by engine {classifier.engine_!r}; at the end "
         f"{figures}"
     )
-    print(f"Parameters      {changed or 'all defaults'}")
+    print(f"Parameters      {changed_parameters(classifier)}")
     return 0

@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import base64
-import datetime
-import hashlib
-import html
-import importlib.metadata
-import importlib.resources
 import json
 import math
 import os
-import platform
-import re
-import string
 import zlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sk_mnist_mlp._estimators import check_labels, named
+from sk_mnist_mlp._estimators import ScoredAnswers, model_facts
 from sk_mnist_mlp._network import SURE, Layers
-from sk_mnist_mlp._storage import check_place, replacing
+from sk_mnist_mlp._storage import check_line, check_place, read_page_part, render_page, replacing
 from sk_mnist_mlp.export.pixel_network import PixelNetwork, encode_layers, pixel_network
 
 __all__ = ["to_html"]
 
 _WHO = "to_html"
+_PACKAGE = "sk_mnist_mlp.export"
 _SCRIPTS = (
     *("elements", "network", "preparation", "shapes", "drawing", "pictures", "panels", "page"),
 )
 _PICTURES = 280 * 28 * 28
 """Pixels of the pictures behind the confusion matrix, which take about 55 kB."""
-_N_BINS = 10
 _N_SAMPLES = 10
 _CALIBRATION_ROWS = 10_000
 """Rows that the 8-bit rounding looks at, at most."""
@@ -105,10 +97,7 @@ def to_html(
             f"{_WHO}: expected precision to be 'float16' or 'int8', got {precision!r}. Leave it "
             "out for 'float16'."
         )
-    if title is not None and not isinstance(title, str):
-        raise TypeError(
-            f"{_WHO}: expected title to be text, got {type(title).__name__}. Pass str(title)."
-        )
+    check_line(_WHO, "title", title)
     if (X is None) != (y is None):
         given, missing = ("X", "y") if y is None else ("y", "X")
         raise ValueError(
@@ -121,7 +110,8 @@ def to_html(
 
     # What the page knows.
     data, layers = _encode(network, precision, tested)
-    n_weights = sum(layer.kernel.size + layer.bias.size for layer in layers)
+    facts = model_facts(estimator)
+    facts["Weights"] += f", kept here as {precision}"
     model = {
         "classes": [str(label) for label in classifier.classes_.tolist()],
         "side": network.side,
@@ -132,7 +122,7 @@ def to_html(
         "weights": _packed(data),
         "samples": _embedded_samples() if tested is None else tested.samples(),
         "scores": None if tested is None else tested.scores(),
-        "facts": _facts(classifier, precision, n_weights),
+        "facts": list(facts.items()),
         "history": {
             name: [value if math.isfinite(value) else None for value in values]
             for name, values in classifier.history_.items()
@@ -145,30 +135,15 @@ def to_html(
 
 def _render(title: str, model: dict[str, Any]) -> str:
     """Fill in the page; nothing of the model or title is read as markup or script."""
-    script, style = "\n".join(_read(f"{name}.js") for name in _SCRIPTS), _read("page.css")
     text = json.dumps(model, allow_nan=False, separators=(",", ":"))
-    return string.Template(_read("page.html")).substitute(
-        title=html.escape(title),
-        style=style,
-        style_hash=_hash(style),
-        script=script,
-        script_hash=_hash(script),
+    return render_page(
+        _PACKAGE,
+        page="page/page.html",
+        style="page/page.css",
+        title=title,
+        script="\n".join(read_page_part(_PACKAGE, f"page/{name}.js") for name in _SCRIPTS),
         model=text.replace("<", "\\u003c"),
     )
-
-
-def _read(name: str) -> str:
-    """A file of the page without comments and indentation, which make a quarter of it."""
-    file = importlib.resources.files("sk_mnist_mlp.export").joinpath("page", name)
-    text = re.sub(r"^\s*(/\*.*?\*/|//[^\n]*)\n", "", file.read_text("utf-8"), flags=re.S | re.M)
-    if name.endswith(".css"):
-        text = re.sub(r"\s*([{};,])\s*", r"\1", text)
-    return re.sub(r"\n\s+", "\n", text).strip()
-
-
-def _hash(text: str) -> str:
-    """What the page's security policy knows a script or style sheet by."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _packed(data: bytes) -> str:
@@ -205,66 +180,26 @@ def _encode(network: PixelNetwork, precision: str, tested: _Tested | None) -> tu
     return data, layers
 
 
-class _Tested:
-    """A model's answers to images whose labels are known.
-
-    Parameters
-    ----------
-    network : PixelNetwork
-        What gives the images' pixels.
-    model, X, y : as in to_html
-    classes : ndarray of shape (n_classes,)
-        The model's.
-    """
+class _Tested(ScoredAnswers):
+    """A model's answers to images whose labels are known, with the images' pixels."""
 
     def __init__(
         self, network: PixelNetwork, model: Any, classes: NDArray[Any], X: Any, y: Any
     ) -> None:
-        probabilities = model.predict_proba(X)
-        with named(_WHO):
-            labels = check_labels(y)
-            if len(labels) != len(probabilities):
-                raise ValueError(
-                    f"expected a label for each of {len(probabilities)} rows, got {len(labels)}. "
-                    "Pass X and y of the same rows."
-                )
-        unseen = [label for label in np.unique(labels).tolist() if label not in classes.tolist()]
-        if unseen:
-            raise ValueError(
-                f"{_WHO}: expected y of the classes that the model knows, got the label "
-                f"{unseen[0]!r}. Leave its rows out."
-            )
-        self.classes = classes
+        super().__init__(_WHO, model, classes, X, y)
         self.side = network.side
         self.pixels = network.pixels(X)
-        self.truth = np.searchsorted(classes, labels)
-        self.answer = probabilities.argmax(axis=1)
-        self.probability = probabilities.max(axis=1)
-        self.is_right = self.truth == self.answer
 
     def scores(self) -> dict[str, Any]:
         """What the page tells of them."""
-        n, n_classes = len(self.truth), len(self.classes)
-        confusion = np.zeros((n_classes, n_classes), int)
-        np.add.at(confusion, (self.truth, self.answer), 1)
-        bins = np.minimum((self.probability * _N_BINS).astype(int), _N_BINS - 1)
-        calibration = [
-            {
-                "n": int((bins == number).sum()),
-                "probability": float(self.probability[bins == number].mean()),
-                "accuracy": float(self.is_right[bins == number].mean()),
-            }
-            for number in np.unique(bins)
-        ]
-        gaps = [bin["n"] * abs(bin["probability"] - bin["accuracy"]) for bin in calibration]
         chosen = self._pictures()
         return {
-            "n": n,
-            "accuracy": float(self.is_right.mean()),
-            "interval": _wilson(int(self.is_right.sum()), n),
-            "confusion": confusion.tolist(),
-            "calibration": calibration,
-            "calibration_error": sum(gaps) / n,
+            "n": len(self.truth),
+            "accuracy": self.accuracy(),
+            "interval": self.interval(),
+            "confusion": self.confusion().tolist(),
+            "calibration": [bin._asdict() for bin in self.calibration()],
+            "calibration_error": self.calibration_error(),
             "pictures": {
                 "row": chosen.tolist(),
                 "truth": self.truth[chosen].tolist(),
@@ -307,14 +242,6 @@ class _Tested:
         return _packed(np.rint(self.pixels[rows] * 255.0).astype(np.uint8).tobytes())
 
 
-def _wilson(n_right: int, n: int) -> list[float]:
-    """The 95 % interval of a share (Wilson 1927)."""
-    z, share = 1.959964, n_right / n
-    middle = share + z * z / (2 * n)
-    reach = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return [(middle + sign * reach) / (1 + z * z / n) for sign in (-1, 1)]
-
-
 def _embedded_samples() -> dict[str, Any]:
     """The second of each digit among MNIST's test images, where none are given."""
     from sk_mnist_mlp.datasets import load_mnist
@@ -326,32 +253,3 @@ def _embedded_samples() -> dict[str, Any]:
         "labels": [str(digit) for digit in range(10)],
         "pixels": _packed(images[chosen].tobytes()),
     }
-
-
-def _facts(classifier: Any, precision: str, n_weights: int) -> list[tuple[str, str]]:
-    """What is known of a model, in words."""
-    network = classifier._network
-    optimizer = classifier.optimizer
-    kind = optimizer if isinstance(optimizer, str) else type(optimizer).__name__
-    facts = [
-        ("Network", f"{' → '.join(map(str, network.layer_widths))}, {network.activation}"),
-        ("Weights", f"{n_weights:,}, kept here as {precision}"),
-        ("Training", f"{classifier.n_iter_} epochs, batches of {classifier.batch_size}, {kind}"),
-        ("Dropout", f"{network.dropout:g}"),
-    ]
-    for name, words in (("loss", "Last loss"), ("accuracy", "Last accuracy in training")):
-        if classifier.history_.get(name):
-            value = classifier.history_[name][-1]
-            facts.append((words, f"{value:.4f}" if name == "loss" else f"{100 * value:.2f} %"))
-    if classifier.best_validation_score_ is not None:
-        best = 100 * classifier.best_validation_score_
-        facts.append(("Best held-out accuracy", f"{best:.2f} %"))
-    today = datetime.datetime.now(datetime.UTC).date()
-    names = ("sk_mnist_mlp", "scikit-learn", "numpy")
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in names]
-    return [
-        *facts,
-        ("Engine", classifier.engine_),
-        ("Written on", today.isoformat()),
-        ("By", ", ".join([*versions, f"Python {platform.python_version()}"])),
-    ]

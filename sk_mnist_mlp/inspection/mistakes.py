@@ -173,6 +173,20 @@ class MistakesDisplay:
             If lengths differ, labels do not fit the probabilities, ``truth`` or ``answer`` is
             among no labels, both are the same, or there are too few axes.
         """
+        found = cls._from_predictions(images, y_true, y_pred, labels, truth, answer)
+        return found.plot(ax, n_images=n_images)
+
+    @classmethod
+    def _from_predictions(
+        cls,
+        images: ArrayLike,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        labels: ArrayLike | None,
+        truth: Any = None,
+        answer: Any = None,
+    ) -> Self:
+        """The numbers alone, without matplotlib."""
         pixels, true, predicted = np.asarray(images), column_or_1d(y_true), np.asarray(y_pred)
         check_consistent_length(pixels, true, predicted)
         if predicted.ndim == 2:
@@ -209,7 +223,7 @@ class MistakesDisplay:
             answer=answers[index],
             probability=sure[index] if predicted.ndim == 2 else None,
             index=index,
-        ).plot(ax, n_images=n_images)
+        )
 
     def plot(self, ax: Any = None, *, n_images: int | None = None, cmap: str = "gray_r") -> Self:
         """Draw.
