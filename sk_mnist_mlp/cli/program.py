@@ -2,8 +2,8 @@
 
 Exit status: 0 done, 1 it could not be done (a bad file, say), 2 wrongly called, 130 interrupted
 (143 by SIGTERM, 129 by SIGHUP), 141 nobody reads the output: its reader has gone, or it is closed.
-``train``, ``search``, ``export`` and ``draw`` have then done their work and written their files all
-the same. Every error is one line on standard error.
+``train``, ``search``, ``export``, ``draw`` and ``report`` have then done their work and written
+their files all the same. Every error is one line on standard error.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from sk_mnist_mlp.cli import evaluate as _evaluate
 from sk_mnist_mlp.cli import export as _export
 from sk_mnist_mlp.cli import info as _info
 from sk_mnist_mlp.cli import predict as _predict
+from sk_mnist_mlp.cli import report as _report
 from sk_mnist_mlp.cli import search as _search
 from sk_mnist_mlp.cli import train as _train
 from sk_mnist_mlp.cli.arguments import PROGRAM, Parser, UsageError
@@ -33,7 +34,7 @@ from sk_mnist_mlp.cli.terminal import (
 
 __all__ = ["main"]
 
-_COMMANDS = (_train, _search, _evaluate, _predict, _draw, _info, _export)
+_COMMANDS = (_train, _search, _evaluate, _predict, _draw, _report, _info, _export)
 _UNREAD = 141  # 128 + SIGPIPE, as shells have it
 
 
