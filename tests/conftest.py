@@ -1,6 +1,7 @@
 """What pytest collects here, and what tests of several folders are given."""
 
 import os
+import shutil
 import sys
 from importlib.util import find_spec
 
@@ -50,3 +51,22 @@ def close_figures():
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Debian's Chromium without a window; `apt-get install chromium chromium-driver`."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    helper = shutil.which("chromedriver")
+    if not program or not helper:
+        pytest.skip("no Chromium with its chromedriver is installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(helper))
+    started.set_script_timeout(600)
+    yield started
+    started.quit()

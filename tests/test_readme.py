@@ -90,7 +90,7 @@ def test_command_lines(capsys):
 
     lines = command_lines()
     assert {line[0] for line in lines} == {
-        "train", "search", "evaluate", "predict", "draw", "info", "export",
+        "train", "search", "evaluate", "predict", "draw", "report", "info", "export",
     }  # fmt: skip
     for line in lines:
         assert _parser().parse_args(line).command == line[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ from sk_mnist_mlp.inspection.report_formats import (
 __all__ = ["write_report"]
 
 _WHO = "write_report"
-_N_MISTAKES = 20
+_N_MISTAKES = 24
 _ANGLES = 10, 20
 _NOISES = 0.1, 0.3
 
@@ -134,7 +135,7 @@ def write_report(
 
 
 def _percent(share: float, digits: int = 2) -> str:
-    return f"{100 * share:.{digits}f} %"
+    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def _summary(
@@ -194,10 +195,11 @@ def _classes(scored: ScoredAnswers, names: list[str]) -> Section:
         "Class by class",
         Text(
             "Precision is the share of right ones among the answers of a class, recall the share "
-            "found among its images, F1 their harmonic mean."
+            "found among its images, F1 their harmonic mean. The last column is the most frequent "
+            "wrong answer to its images, and how often it was given."
         ),
         Table(
-            ("Class", "Precision", "Recall", "F1", "Images", "Most often taken for"),
+            ("Class", "Precision", "Recall", "F1", "Images", "Taken for"),
             rows,
             numeric=True,
         ),
@@ -235,7 +237,10 @@ def _mistakes(scored: ScoredAnswers, images: NDArray[Any]) -> Section:
     levels = np.rint((found.images[:n] - low) * (255.0 / max(high - low, 1e-300)))
     which = "All mistakes" if n == len(found.images) else f"{n} of {len(found.images):,} mistakes"
     captions = [
-        f"{truth}, taken for {answer} at {_percent(probability, 1)}"
+        (
+            f"{truth}, taken for {answer}",
+            _percent(probability, 1) if probability < 0.9995 else f"over {_percent(0.999, 1)}",
+        )
         for truth, answer, probability in zip(
             found.truth[:n].tolist(), found.answer[:n].tolist(), found.probability, strict=False
         )
@@ -257,14 +262,14 @@ def _distortions(images: NDArray[Any]) -> Iterator[tuple[str, str, NDArray[Any]]
     plain = images.astype(np.float64)
     step = max(1, round(images.shape[1] / 14))
     for n_pixels in (step, 2 * step):
-        shifted = plain.copy()
+        shifted = np.empty_like(plain)
         for first, (axis, sign) in enumerate([(1, 1), (2, 1), (1, -1), (2, -1)]):
             way = [0] * plain.ndim
             way[axis] = sign * n_pixels
             shifted[first::4] = ndimage.shift(plain[first::4], way, order=0, mode="nearest")
         yield "Shift", f"{n_pixels} pixel{'s' * (n_pixels > 1)}", shifted
     for angle in _ANGLES:
-        turned = plain.copy()
+        turned = np.empty_like(plain)
         for first, sign in enumerate((1, -1)):
             turned[first::2] = ndimage.rotate(
                 plain[first::2], sign * angle, (2, 1), reshape=False, order=1, mode="nearest"
@@ -274,7 +279,7 @@ def _distortions(images: NDArray[Any]) -> Iterator[tuple[str, str, NDArray[Any]]
     noise = np.random.default_rng(0).normal(size=plain.shape)
     for share in _NOISES:
         noisy = np.clip(plain + share * (high - low) * noise, low, high)
-        yield "Noise", f"{share:.0%} of full ink".replace("%", " %"), noisy
+        yield "Noise", f"{_percent(share, 0)} of full ink", noisy
 
 
 def _robustness(
@@ -285,7 +290,7 @@ def _robustness(
         return None
     rows = [("As they are", "", _percent(scored.accuracy()), "")]
     for kind, strength, changed in _distortions(images):
-        changed = np.rint(changed) if pixels.dtype.kind in "iu" else changed
+        changed = np.rint(changed) if pixels.dtype.kind in "iub" else changed
         given = changed.reshape(pixels.shape).astype(pixels.dtype)
         answers = estimator.predict_proba(given).argmax(axis=1)
         accuracy = float((answers == scored.truth).mean())
@@ -329,7 +334,7 @@ def _loading(pixels: NDArray[Any], model_file: str) -> Section:
         Code(
             "python",
             "from sk_mnist_mlp import load_model\n\n"
-            f"model = load_model({model_file!r})\n"
+            f"model = load_model({json.dumps(model_file, ensure_ascii=False)})\n"
             f"labels = model.predict(X)  # X of shape ({shape}), {pixels.dtype}, "
             f"from {pixels.min():g} to {pixels.max():g}",
         ),

@@ -151,7 +151,7 @@ class CalibrationChart(NamedTuple):
 
     def html(self) -> str:
         """A drawing; its numbers stand in the table beside it."""
-        left, size, top = 46, 300, 14
+        left, size, top = 66, 300, 14
         bottom, most = top + size, max(bin.n for bin in self.bins)
 
         def at(x: float, y: float) -> tuple[float, float]:
@@ -159,7 +159,7 @@ class CalibrationChart(NamedTuple):
 
         lines = []
         for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-            (x, y), name = at(share, share), f"{share:.0%}".replace("%", " %")
+            (x, y), name = at(share, share), f"{100 * share:.0f} %"
             lines.append(
                 f'<path class="grid" d="M{left} {y:g}h{size}M{x:g} {top}v{size}"/>'
                 f'<text x="{left - 6}" y="{y + 4:g}" text-anchor="end">{name}</text>'
@@ -177,7 +177,7 @@ class CalibrationChart(NamedTuple):
         dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>' for x, y in points)
         (x0, y0), (x1, y1) = at(0, 0), at(1, 1)
         return (
-            f'<figure><svg class="diagram" viewBox="0 0 372 362" role="img" '
+            f'<figure><svg class="diagram" viewBox="0 0 388 362" role="img" '
             f'aria-label="Calibration curve: accuracy over probability; numbers in the table">'
             f'{"".join(lines)}<polyline class="ideal" points="{x0:g},{y0:g} {x1:g},{y1:g}"/>'
             f'<polyline points="{curve}"/>{dots}'
@@ -195,30 +195,28 @@ class CalibrationChart(NamedTuple):
 
 @dataclass
 class Pictures:
-    """Images of bytes, of shape (n, height, width) or with channels, each with its caption."""
+    """Images of bytes, (n, height, width) or with channels; of each what it is, and a remark."""
 
     images: NDArray[Any]
-    captions: Sequence[str]
+    captions: Sequence[tuple[str, str]]
 
     def html(self) -> str:
         """Figures side by side."""
-        return (
-            '<div class="pictures">'
-            + "".join(
-                f'<figure><img src="{_data_uri(image)}" alt="{_escaped(caption)}">'
-                f"<figcaption>{_escaped(caption)}</figcaption></figure>"
-                for image, caption in zip(self.images, self.captions, strict=True)
-            )
-            + "</div>"
-        )
+        kind = "grey" if self.images.ndim == 3 else "colour"
+        figures = [
+            f'<figure><img class="{kind}" src="{_data_uri(image)}" alt="{_escaped(name)}">'
+            f"<figcaption><b>{_escaped(name)}</b><br>{_escaped(remark)}</figcaption></figure>"
+            for image, (name, remark) in zip(self.images, self.captions, strict=True)
+        ]
+        return f'<div class="pictures">{"".join(figures)}</div>'
 
     def markdown(self) -> str:
-        """A table of pictures and captions."""
+        """A table, a picture in each row."""
         rows = [
-            f"| ![{_plain(caption)}]({_data_uri(image)}) | {_plain(caption)} |"
-            for image, caption in zip(self.images, self.captions, strict=True)
+            f"| ![{_plain(name)}]({_data_uri(image)}) | {_plain(name)} | {_plain(remark)} |"
+            for image, (name, remark) in zip(self.images, self.captions, strict=True)
         ]
-        return "\n".join(["| image | mistake |", "|---|---|", *rows])
+        return "\n".join(["| Image | Mistake | Probability |", "|---|---|---:|", *rows])
 
 
 def _data_uri(image: NDArray[Any]) -> str:

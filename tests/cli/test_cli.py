@@ -18,7 +18,7 @@ import sk_mnist_mlp
 from sk_mnist_mlp.cli import main
 from sk_mnist_mlp.datasets import load_mnist
 
-COMMANDS = ["train", "search", "evaluate", "predict", "draw", "info", "export"]
+COMMANDS = ["train", "search", "evaluate", "predict", "draw", "report", "info", "export"]
 
 
 @pytest.fixture(scope="module")
@@ -225,11 +225,14 @@ def test_wrong_choices(arguments, capsys):
     assert captured.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["train", "draw", "export"])
+@pytest.mark.parametrize("command", ["train", "draw", "report", "export"])
 def test_output_is_checked_before_any_work(command, model_file, tmp_path, capsys):
     """A file that could not be written is refused before a model is read or trained."""
-    missing, folder = str(tmp_path / "none" / "m.skmlp"), str(tmp_path)
-    begin = {"train": [], "draw": [model_file], "export": [model_file, "--format", "onnx"]}
+    # A folder that is named as a report is.
+    missing, folder = str(tmp_path / "none" / "m.html"), str(tmp_path / "m.html")
+    (tmp_path / "m.html").mkdir()
+    begin = {"train": [], "draw": [model_file], "report": [model_file]}
+    begin["export"] = [model_file, "--format", "onnx"]
     assert main([command, *begin[command], "--output", missing]) == 2
     assert main([command, *begin[command], "--output", folder]) == 2
     captured = capsys.readouterr()
@@ -246,7 +249,7 @@ def test_output_is_checked_before_any_work(command, model_file, tmp_path, capsys
 # What cannot be done: status 1, one line
 
 
-@pytest.mark.parametrize("command", ["evaluate", "info", "predict", "draw", "export"])
+@pytest.mark.parametrize("command", ["evaluate", "info", "predict", "draw", "report", "export"])
 def test_bad_model_files(command, tmp_path, capsys):
     """A model file that is missing or something else ends with status 1 and one line."""
     rest = {"predict": ["digit.png"], "export": ["--format", "keras"]}.get(command, [])
@@ -264,7 +267,7 @@ def test_bad_model_files(command, tmp_path, capsys):
 @pytest.mark.parametrize(
     "first", [b"seven", b"\xff\xd8\xff\xe0 \x01\x02\x03", b"%PDF-1.7 \xff" * 90]
 )
-@pytest.mark.parametrize("command", ["evaluate", "info", "predict", "draw", "export"])
+@pytest.mark.parametrize("command", ["evaluate", "info", "predict", "draw", "report", "export"])
 def test_no_bytes_of_what_is_no_model(command, first, tmp_path, capsys):
     """A file that is no model is called what it is, and its bytes are not shown."""
     rest = {"predict": ["digit.png"], "export": ["--format", "keras"]}.get(command, [])
@@ -322,6 +325,7 @@ def invocations(model_file, data, folder):
         "info": (["info", model_file], None),
         "predict": (["predict", model_file, "x.npy"], None),
         "draw": (["draw", model_file, "--output", "m.html"], "m.html"),
+        "report": (["report", model_file, "--data", data, "--output", "m.md"], "m.md"),
         "export": (["export", model_file, "--format", "keras", "--output", "m.keras"], "m.keras"),
     }
 

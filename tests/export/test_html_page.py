@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -57,25 +56,6 @@ def path(model, mnist, tmp_path_factory):
     made = tmp_path_factory.mktemp("page") / "digits.html"
     to_html(model, made, X=mnist[0], y=mnist[1])
     return made
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Debian's Chromium without a window; `apt-get install chromium chromium-driver`."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    helper = shutil.which("chromedriver")
-    if not program or not helper:
-        pytest.skip("no Chromium with its chromedriver is installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(helper))
-    started.set_script_timeout(600)
-    yield started
-    started.quit()
 
 
 def show(browser, path, fragment="", *, width=1280, **media):
