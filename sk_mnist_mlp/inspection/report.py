@@ -335,8 +335,8 @@ def _loading(pixels: NDArray[Any], model_file: str) -> Section:
             "python",
             "from sk_mnist_mlp import load_model\n\n"
             f"model = load_model({json.dumps(model_file, ensure_ascii=False)})\n"
-            f"labels = model.predict(X)  # X of shape ({shape}), {pixels.dtype}, "
-            f"from {pixels.min():g} to {pixels.max():g}",
+            f"# X of shape ({shape}), {pixels.dtype}, from {pixels.min():g} to {pixels.max():g}\n"
+            "labels = model.predict(X)",
         ),
         Text("From the command line, with pictures of any size:"),
         Code("sh", f"sk-mnist-mlp predict {shlex.quote(model_file)} photo.png"),
