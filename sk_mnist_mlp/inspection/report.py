@@ -118,7 +118,7 @@ def write_report(
     pixels = np.asarray(X)
     images = as_images(pixels, pixel_shape(transformers, int(np.prod(pixels.shape[1:]))))
     names = [str(label) for label in classifier.classes_.tolist()]
-    robustness = _robustness(estimator, scored, pixels, images)
+    robustness = _robustness(estimator, scored, X, images)
     report = [
         _summary(scored, pixels, names, data),
         _model(estimator),
@@ -283,15 +283,18 @@ def _distortions(images: NDArray[Any]) -> Iterator[tuple[str, str, NDArray[Any]]
 
 
 def _robustness(
-    estimator: Any, scored: ScoredAnswers, pixels: NDArray[Any], images: NDArray[Any]
+    estimator: Any, scored: ScoredAnswers, X: Any, images: NDArray[Any]
 ) -> Section | None:
     """The accuracy on changed images; None where rows of features are no images."""
     if images.shape[1] == 1:
         return None
+    pixels = np.asarray(X)
     rows = [("As they are", "", _percent(scored.accuracy()), "")]
     for kind, strength, changed in _distortions(images):
         changed = np.rint(changed) if pixels.dtype.kind in "iub" else changed
-        given = changed.reshape(pixels.shape).astype(pixels.dtype)
+        given: Any = changed.reshape(pixels.shape).astype(pixels.dtype)
+        if hasattr(X, "iloc"):  # a pandas table, whose columns' names the model knows
+            given = type(X)(given, columns=X.columns)
         answers = estimator.predict_proba(given).argmax(axis=1)
         accuracy = float((answers == scored.truth).mean())
         lost = 100 * (scored.accuracy() - accuracy)

@@ -208,6 +208,19 @@ def test_searches_and_rows_can_be_reported(tmp_path):
     assert "hidden\\_units=8" in text
 
 
+@pytest.mark.filterwarnings("error")
+def test_tables_keep_the_names_of_their_columns(tmp_path):
+    """A model that was fitted on a table is asked with tables, also of changed images."""
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame(DIGITS.data / 16).rename(columns=str)
+    model = small().fit(X[:200], Y[:200])
+    write_report(model, tmp_path / "table.md", X, Y)
+    model = small().fit(X[:200].to_numpy(), Y[:200])
+    write_report(model, tmp_path / "rows.md", X.to_numpy(), Y)
+    table, rows = ((tmp_path / name).read_text("utf-8") for name in ("table.md", "rows.md"))
+    assert table == rows
+
+
 def test_it_needs_no_matplotlib(pipeline, tmp_path, monkeypatch):
     """Nothing is drawn by it."""
     for name in ("matplotlib", "matplotlib.pyplot"):
