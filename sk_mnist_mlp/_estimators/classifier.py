@@ -118,8 +118,10 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Label to weight; labels not named weigh one. ``"balanced"``: the inverse of frequency.
     warm_start : bool, default=False
         Whether ``fit`` resumes from the last call; anew, with a warning, if that diverged.
-    callbacks : keras.callbacks.Callback, list of them or None, default=None
-        Run between epochs, on shallow copies. Weights, learning rate and ``stop_training`` that
+    callbacks : callable, keras.callbacks.Callback, list of them or None, default=None
+        A function is called as ``function(epoch, logs)`` after each epoch, counted from 0, with
+        its ``loss``, ``accuracy`` and so on; a true answer stops the training. Keras's callbacks
+        run between epochs, on shallow copies. Weights, learning rate and ``stop_training`` that
         they set count in every engine; the rate that they see is the one that a schedule
         multiplies. A callback that acts on batches makes Keras's own loop train, and a warning
         names it. What callbacks themselves remember is in no checkpoint.

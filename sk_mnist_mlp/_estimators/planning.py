@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import copy
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sk_mnist_mlp._estimators.distortion import checked_distortion
+from sk_mnist_mlp._estimators.rules import is_function
 from sk_mnist_mlp._estimators.targets import combine_weights, encode_labels, shown
 from sk_mnist_mlp._network import NetworkSpec
 from sk_mnist_mlp._storage import config_of, undecayed
@@ -22,6 +23,7 @@ from sk_mnist_mlp._training import (
     EpochObserver,
     FittedNetwork,
     Seeds,
+    Training,
     TrainingData,
     TrainingHooks,
     TrainingPlan,
@@ -84,16 +86,28 @@ def make_plan(
     )
 
 
+class FunctionObserver(EpochObserver):
+    """Call a function after each epoch, and stop where its answer is true."""
+
+    def __init__(self, function: Callable[[int, dict[str, float]], Any]) -> None:
+        self._function = function
+
+    def end_epoch(self, run: Training) -> None:
+        """Tell it the epoch, from 0, and the epoch's logs."""
+        run.stopped |= bool(self._function(run.n_epochs - 1, dict(run.logs)))
+
+
 def make_hooks(
     who: str, parameters: Mapping[str, Any], observers: Sequence[EpochObserver]
 ) -> TrainingHooks:
     """Gather the code that runs during training."""
     given = parameters["callbacks"]
     callbacks = given if isinstance(given, (list, tuple)) else [] if given is None else [given]
+    functions = filter(is_function, callbacks)
     return TrainingHooks(
         who=who,
-        callbacks=tuple(map(copy.copy, callbacks)),
-        observers=tuple(observers),
+        callbacks=tuple(copy.copy(one) for one in callbacks if not is_function(one)),
+        observers=(*observers, *map(FunctionObserver, functions)),
         verbose=int(parameters["verbose"]),
     )
 

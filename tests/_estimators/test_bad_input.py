@@ -140,8 +140,8 @@ BAD_PARAMETERS = {
     ),
     "warm_start": (FLAG, [0, 1, None, "yes"]),
     "callbacks": (
-        "None, a Keras callback or a list of them",
-        [[1], "x", 5, print, keras.callbacks.EarlyStopping, {}, [None]],
+        "None, a function, a Keras callback or a list of them",
+        [[1], "x", 5, keras.callbacks.EarlyStopping, {}, [None]],
     ),
     "checkpoint": ("None or a file's path", ["", 5, True, b"digits", ["digits"], print]),
     "dtype": (
