@@ -187,6 +187,7 @@ CLASSIFIER_RULES: dict[str, list[Any]] = {
     "epochs": [COUNT],
     "early_stopping": ["boolean"],
     "validation_fraction": [Number(Real, 0, 1, "neither")],
+    "monitor": [OneOf(["val_accuracy", "val_loss"])],
     "n_iter_no_change": [COUNT],
     "tol": [_NOT_NEGATIVE],
     "class_weight": [
