@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,12 @@ def add_parser(commands: Any) -> None:
         description="Describe a model: its layers, classes, training and parameters.",
     )
     add_model(parser)
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="one JSON object: file, format, written_by, steps, layers, n_weights, classes, "
+        "n_iter, engine, history (the last values) and parameters that are not the defaults",
+    )
     parser.set_defaults(run=run, writes=False)
 
 
@@ -42,6 +49,22 @@ def run(arguments: argparse.Namespace) -> int:
     # scikit-learn shows the parameters that are not the defaults, in lines of some width.
     changed = " ".join(classifier.__repr__(N_CHAR_MAX=10**6).split()).partition("(")[2][:-1]
 
+    if "json" in arguments:
+        facts = {
+            "file": arguments.file,
+            "format": manifest["format"],
+            "written_by": manifest["written_by"],
+            "steps": steps,
+            "layers": widths,
+            "n_weights": n_weights,
+            "classes": classifier.classes_.tolist(),
+            "n_iter": classifier.n_iter_,
+            "engine": classifier.engine_,
+            "history": {name: value for name, value in ends.items() if value == value},
+            "parameters": changed,
+        }
+        print(json.dumps(facts))
+        return 0
     print(f"File            {describe_size(Path(arguments.file))}, format {manifest['format']}")
     print(f"Written by      {versions}")
     print(f"Model           {' -> '.join(steps)}")
