@@ -10,7 +10,7 @@ from sk_mnist_mlp._estimators.flattener import ImageFlattener, divisor_of
 from sk_mnist_mlp._estimators.recipes import RECIPES, make_digit_pipeline
 from sk_mnist_mlp._estimators.rules import is_real, named
 from sk_mnist_mlp._estimators.scored_answers import CalibrationBin, ScoredAnswers
-from sk_mnist_mlp._estimators.sklearn_compat import output_container, sample_weight_requests
+from sk_mnist_mlp._estimators.sklearn_compat import metadata_requests, output_container
 from sk_mnist_mlp._estimators.targets import check_labels
 from sk_mnist_mlp._estimators.unwrapping import unwrap
 
@@ -26,9 +26,9 @@ __all__ = [
     "divisor_of",
     "is_real",
     "make_digit_pipeline",
+    "metadata_requests",
     "model_facts",
     "named",
     "output_container",
-    "sample_weight_requests",
     "unwrap",
 ]

@@ -17,7 +17,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sk_mnist_mlp._estimators.distortion import RandomDistortion
-from sk_mnist_mlp._estimators.planning import layer_widths, make_data, make_hooks, make_plan
+from sk_mnist_mlp._estimators.planning import (
+    ValidationRows,
+    layer_widths,
+    make_data,
+    make_hooks,
+    make_plan,
+)
 from sk_mnist_mlp._estimators.rules import (
     CLASSIFIER_RULES,
     COUNT,
@@ -106,20 +112,26 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         How to distort the images of each step, in training only: every image by a distortion of
         its own, drawn anew in every epoch.
     early_stopping : bool, default=False
-        Whether to hold out rows, stop when their accuracy has not risen by ``tol`` for
-        ``n_iter_no_change`` epochs, and keep the weights that did best on them.
+        Whether to stop when ``monitor`` has not improved by ``tol`` for ``n_iter_no_change``
+        epochs, and keep the weights that did best. Rows are held out for that, unless ``fit`` is
+        given ``X_val`` and ``y_val``.
     validation_fraction : float, default=0.1
         Share of each class to hold out, in (0, 1). Only with ``early_stopping``.
+    monitor : {"val_accuracy", "val_loss"}, default="val_accuracy"
+        What early stopping watches on the rows that are not trained on.
     n_iter_no_change : int, default=10
         Epochs without improvement to wait. Only with ``early_stopping``.
     tol : float, default=0.0001
-        Rise in accuracy that counts as improvement. Only with ``early_stopping``.
+        Rise in accuracy, or fall of the loss, that counts as improvement. Only with
+        ``early_stopping``.
     class_weight : dict, "balanced" or None, default=None
         Label to weight; labels not named weigh one. ``"balanced"``: the inverse of frequency.
     warm_start : bool, default=False
         Whether ``fit`` resumes from the last call; anew, with a warning, if that diverged.
-    callbacks : keras.callbacks.Callback, list of them or None, default=None
-        Run between epochs, on shallow copies. Weights, learning rate and ``stop_training`` that
+    callbacks : callable, keras.callbacks.Callback, list of them or None, default=None
+        A function is called as ``function(epoch, logs)`` after each epoch, counted from 0, with
+        its ``loss``, ``accuracy`` and so on; a true answer stops the training. Keras's callbacks
+        run between epochs, on shallow copies. Weights, learning rate and ``stop_training`` that
         they set count in every engine; the rate that they see is the one that a schedule
         multiplies. A callback that acts on batches makes Keras's own loop train, and a warning
         names it. What callbacks themselves remember is in no checkpoint.
@@ -220,6 +232,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         augmentation: Any = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
+        monitor: str = "val_accuracy",
         n_iter_no_change: int = 10,
         tol: float = 0.0001,
         class_weight: Mapping[Any, float] | str | None = None,
@@ -244,6 +257,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.augmentation = augmentation
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.monitor = monitor
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.class_weight = class_weight
@@ -258,7 +272,15 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     # ------------------------------------------------------------------------------------------
     # Training
 
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -269,6 +291,14 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             Labels of any kind: numbers, strings, booleans; two different ones at least.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             0 or more for each row.
+        X_val : array-like of shape (n_val, n_features) or None, default=None
+            Rows to measure after each epoch, and never train on, in place of those that
+            ``early_stopping`` would hold out. ``history_`` then has ``val_loss`` and
+            ``val_accuracy``, with early stopping or without.
+        y_val : array-like of shape (n_val,) or None, default=None
+            Their labels, all of them among those of ``y``.
+        sample_weight_val : array-like of shape (n_val,) or None, default=None
+            Their weights.
 
         Returns
         -------
@@ -288,7 +318,7 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             If ``X`` looks like raw pixels of 0 to 255, which an
             :class:`~sk_mnist_mlp.ImageFlattener` would scale.
         """
-        return self._fit(X, y, sample_weight)
+        return self._fit(X, y, sample_weight, validation=(X_val, y_val, sample_weight_val))
 
     def partial_fit(
         self,
@@ -326,12 +356,21 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return self._fit(X, y, sample_weight, classes, partial=True)
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, classes: Any = None, *, partial: bool = False
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        classes: Any = None,
+        *,
+        validation: tuple[Any, Any, Any] = (None, None, None),
+        partial: bool = False,
     ) -> Self:
         tasks = EpochTasks(self, self._attributes, X, y, sample_weight)
         with self._unchanged_on_error():
             with named(self._who):
-                job, engine = self._plan(X, y, sample_weight, classes, tasks, partial=partial)
+                job, engine = self._plan(
+                    X, y, sample_weight, classes, validation, tasks, partial=partial
+                )
             return self._train(job, engine, tasks, partial=partial)
 
     @with_callbacks
@@ -344,7 +383,15 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return self
 
     def _plan(
-        self, X: Any, y: Any, sample_weight: Any, classes: Any, tasks: EpochTasks, *, partial: bool
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        classes: Any,
+        validation: tuple[Any, Any, Any],
+        tasks: EpochTasks,
+        *,
+        partial: bool,
     ) -> tuple[Job, str]:
         """What to train and by which engine; every check is made here, before any work."""
         who, parameters = self._who, self._parameters()
@@ -372,13 +419,35 @@ class MLPDigitClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             seeds = Seeds.draw(check_random_state(self.random_state))
         shape = X.shape[1], len(classes)
         plan = make_plan(who, parameters, *shape, seeds, start=start, partial=partial)
-        data = make_data(parameters, plan, X, y, classes, weights)
+        held_out = self._validation_rows(*validation)
+        data = make_data(parameters, plan, X, y, classes, weights, held_out)
         job = Job(plan, data, make_hooks(who, parameters, [tasks]))
         engine = choose_engine(job, self.engine)
         check_memory(job, engine)
         if checkpoint is not None:
             job = checkpoint.attach(job, identity_of(parameters, job, engine))
         return job, engine
+
+    def _validation_rows(self, X_val: Any, y_val: Any, weights: Any) -> ValidationRows | None:
+        """What ``fit`` was given to validate with, once it is checked."""
+        if X_val is None and y_val is None and weights is None:
+            return None
+        if X_val is None or y_val is None:
+            missing = "X_val" if X_val is None else "y_val"
+            raise ValueError(
+                f"expected X_val and y_val together, got no {missing}. Pass both or neither."
+            )
+        try:
+            X_val, y_val = check_table(self, X_val, self.dtype, reset=False), check_labels(y_val)
+            check_consistent_length(X_val, y_val)
+            if weights is not None:
+                weights = check_sample_weight(weights, len(X_val))
+        except (TypeError, ValueError) as error:
+            error.args = (
+                f"expected X_val, y_val and sample_weight_val to fit X and y, got: {error}",
+            )
+            raise
+        return X_val, y_val, weights
 
     @property
     def _who(self) -> str:

@@ -15,7 +15,7 @@ __all__ = ["changed_parameters", "model_facts"]
 def changed_parameters(classifier: Any) -> str:
     """The parameters that are not the defaults, as scikit-learn shows them, in one line."""
     shown = " ".join(classifier.__repr__(N_CHAR_MAX=10**6).split())
-    return shown.partition("(")[2][:-1] or "all defaults"
+    return shown.partition("(")[2][:-1]
 
 
 def model_facts(model: Any) -> dict[str, str]:
@@ -31,7 +31,7 @@ def model_facts(model: Any) -> dict[str, str]:
         "Weights": f"{n_weights:,}",
         "Training": f"{classifier.n_iter_} epochs, batches of {classifier.batch_size}, {kind}",
         "Dropout": f"{network.dropout:g}",
-        "Parameters": changed_parameters(classifier),
+        "Parameters": changed_parameters(classifier) or "all defaults",
     }
     for name, words in (("loss", "Last loss"), ("accuracy", "Last accuracy in training")):
         if history.get(name):

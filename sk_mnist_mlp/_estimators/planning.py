@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import copy
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sk_mnist_mlp._estimators.distortion import checked_distortion
+from sk_mnist_mlp._estimators.rules import is_function
 from sk_mnist_mlp._estimators.targets import combine_weights, encode_labels, shown
 from sk_mnist_mlp._network import NetworkSpec
 from sk_mnist_mlp._storage import config_of, undecayed
@@ -22,9 +23,11 @@ from sk_mnist_mlp._training import (
     EpochObserver,
     FittedNetwork,
     Seeds,
+    Training,
     TrainingData,
     TrainingHooks,
     TrainingPlan,
+    ValidationData,
     optimizer_spec,
     stratified_holdout,
 )
@@ -64,7 +67,9 @@ def make_plan(
     learning_rate = _learning_rate(parameters, partial=partial)
     stopping = None
     if parameters["early_stopping"] and not partial:
-        stopping = EarlyStopping(int(parameters["n_iter_no_change"]), float(parameters["tol"]))
+        stopping = EarlyStopping(
+            int(parameters["n_iter_no_change"]), float(parameters["tol"]), parameters["monitor"]
+        )
     epochs = int(parameters["epochs"])
     return TrainingPlan(
         network=network,
@@ -84,16 +89,28 @@ def make_plan(
     )
 
 
+class FunctionObserver(EpochObserver):
+    """Call a function after each epoch, and stop where its answer is true."""
+
+    def __init__(self, function: Callable[[int, dict[str, float]], Any]) -> None:
+        self._function = function
+
+    def end_epoch(self, run: Training) -> None:
+        """Tell it the epoch, from 0, and the epoch's logs."""
+        run.stopped |= bool(self._function(run.n_epochs - 1, dict(run.logs)))
+
+
 def make_hooks(
     who: str, parameters: Mapping[str, Any], observers: Sequence[EpochObserver]
 ) -> TrainingHooks:
     """Gather the code that runs during training."""
     given = parameters["callbacks"]
     callbacks = given if isinstance(given, (list, tuple)) else [] if given is None else [given]
+    functions = filter(is_function, callbacks)
     return TrainingHooks(
         who=who,
-        callbacks=tuple(map(copy.copy, callbacks)),
-        observers=tuple(observers),
+        callbacks=tuple(copy.copy(one) for one in callbacks if not is_function(one)),
+        observers=(*observers, *map(FunctionObserver, functions)),
         verbose=int(parameters["verbose"]),
     )
 
@@ -144,6 +161,9 @@ def _learning_rate(parameters: Mapping[str, Any], *, partial: bool) -> float:
 # ----------------------------------------------------------------------------------------------
 # Rows
 
+ValidationRows = tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None]
+"""X, y and sample weights to validate with, checked each for itself."""
+
 
 def make_data(
     parameters: Mapping[str, Any],
@@ -152,25 +172,44 @@ def make_data(
     y: NDArray[Any],
     classes: NDArray[Any],
     sample_weight: NDArray[np.float64] | None,
+    validation: ValidationRows | None = None,
 ) -> TrainingData:
     """Encode labels, combine weights, and choose the rows to train on and to hold out.
+
+    Where no rows are given to validate with, early stopping holds out some.
 
     Raises where a label is none of the classes, weights leave nothing to learn from, or a held-out
     part would lack a class.
     """
     labels = encode_labels(y, classes, sample_weight)
-    weights = combine_weights(
-        labels, classes, sample_weight, parameters["class_weight"], parameters["dtype"]
-    )
+    class_weight, dtype = parameters["class_weight"], parameters["dtype"]
+    if validation is not None:
+        # Weighed in one go, as rows that early stopping holds out are.
+        X_val, y_val, weight_val = validation
+        labels_val, n = encode_labels(y_val, classes, weight_val, "y_val"), len(labels)
+        if sample_weight is not None or weight_val is not None:
+            given = ((sample_weight, n), (weight_val, len(y_val)))
+            parts = [np.ones(count) if part is None else part for part, count in given]
+            sample_weight = np.concatenate(parts)
+        both = np.concatenate([labels, labels_val])
+        weights = combine_weights(both, classes, sample_weight, class_weight, dtype)
+        if weights is None:
+            held_out = ValidationData(X_val, labels_val, None, slice(None))
+            return TrainingData(X, labels, classes, None, np.arange(n), held_out)
+        weights, weight_val = weights[:n], weights[n:]
+        held_out = ValidationData(X_val, labels_val, weight_val, np.flatnonzero(weight_val))
+        return TrainingData(X, labels, classes, weights, np.flatnonzero(weights), held_out)
+    weights = combine_weights(labels, classes, sample_weight, class_weight, dtype)
     rows = np.arange(len(labels)) if weights is None else np.flatnonzero(weights)
-    held_out = rows[:0]
     if plan.early_stopping is not None:
         fraction = parameters["validation_fraction"]
         _check_holdout(labels[rows], classes, fraction)
-        rows, held_out = stratified_holdout(
+        rows, held_out_rows = stratified_holdout(
             labels, rows, len(classes), fraction, plan.seeds.validation
         )
-    return TrainingData(X, labels, classes, weights, rows, held_out)
+        held_out = ValidationData(X, labels, weights, held_out_rows)
+        return TrainingData(X, labels, classes, weights, rows, held_out)
+    return TrainingData(X, labels, classes, weights, rows)
 
 
 def _check_holdout(labels: NDArray[np.int32], classes: NDArray[Any], fraction: float) -> None:

@@ -147,8 +147,13 @@ def _is_callbacks(value: Any) -> bool:
     callbacks = value if isinstance(value, (list, tuple)) else [value]
     if not callbacks or isinstance(value, (str, *_PLAIN)):
         return value is None or not callbacks
-    kind = _import_keras().callbacks.Callback
-    return all(isinstance(callback, kind) for callback in callbacks)
+    others = [callback for callback in callbacks if not is_function(callback)]
+    return all(isinstance(callback, _import_keras().callbacks.Callback) for callback in others)
+
+
+def is_function(callback: Any) -> bool:
+    """Whether a callback is a function of epoch and logs; Keras's cannot be called."""
+    return callable(callback) and not isinstance(callback, type)
 
 
 def _is_schedule(value: Any) -> bool:
@@ -182,6 +187,7 @@ CLASSIFIER_RULES: dict[str, list[Any]] = {
     "epochs": [COUNT],
     "early_stopping": ["boolean"],
     "validation_fraction": [Number(Real, 0, 1, "neither")],
+    "monitor": [OneOf(["val_accuracy", "val_loss"])],
     "n_iter_no_change": [COUNT],
     "tol": [_NOT_NEGATIVE],
     "class_weight": [
@@ -190,7 +196,9 @@ CLASSIFIER_RULES: dict[str, list[Any]] = {
         Satisfying(_is_class_weight, "a dict of label to finite weight of 0 or more"),
     ],
     "warm_start": ["boolean"],
-    "callbacks": [Satisfying(_is_callbacks, "None, a Keras callback or a list of them")],
+    "callbacks": [
+        Satisfying(_is_callbacks, "None, a function, a Keras callback or a list of them")
+    ],
     "checkpoint": [None, Satisfying(_is_path, "a file's path")],
     "dtype": [OneOf(["float32", "float64"])],
     "engine": [OneOf(ENGINES)],

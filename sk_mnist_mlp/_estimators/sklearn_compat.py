@@ -17,9 +17,9 @@ __all__ = [
     "check_input_features",
     "check_sample_weight",
     "constraints",
+    "metadata_requests",
     "open_fit_context",
     "output_container",
-    "sample_weight_requests",
     "single_task",
     "with_callbacks",
 ]
@@ -84,7 +84,8 @@ def check_input_features(transformer: Any, input_features: Any) -> None:
 
 def check_sample_weight(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:
     """Weights of 0 or more, one a row, once they are checked; one number weighs all rows."""
-    if np.asarray(sample_weight).ndim == 0:  # scikit-learn would let a lone NaN pass
+    # scikit-learn would let a lone NaN pass.
+    if np.isscalar(sample_weight) or getattr(sample_weight, "ndim", 1) == 0:
         sample_weight = np.full(n_samples, sample_weight)
     weights: NDArray[np.float64] = _check_sample_weight(
         sample_weight, np.empty(n_samples), dtype=np.float64, ensure_non_negative=True
@@ -100,12 +101,11 @@ def output_container(transformer: Any) -> str | None:
     return configured.get("transform")
 
 
-def sample_weight_requests(estimator: Any) -> dict[str, bool | str]:
-    """What ``set_fit_request`` and its like asked about ``sample_weight``, by method."""
+def metadata_requests(estimator: Any) -> dict[str, dict[str, bool | str]]:
+    """What ``set_fit_request`` and its like asked for: by method, for each name."""
     routing = estimator.get_metadata_routing()
-    requests = {}
-    for method in ("fit", "partial_fit", "score"):
-        asked = getattr(routing, method).requests.get("sample_weight")
-        if asked is not None:
-            requests[method] = asked
-    return requests
+    return {
+        method: asked
+        for method in ("fit", "partial_fit", "score")
+        if (asked := {n: v for n, v in getattr(routing, method).requests.items() if v is not None})
+    }

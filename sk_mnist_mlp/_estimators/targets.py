@@ -100,7 +100,10 @@ def find_classes(y: NDArray[Any], sample_weight: NDArray[np.float64] | None) -> 
 
 
 def encode_labels(
-    y: NDArray[Any], classes: NDArray[Any], sample_weight: NDArray[np.float64] | None
+    y: NDArray[Any],
+    classes: NDArray[Any],
+    sample_weight: NDArray[np.float64] | None,
+    name: str = "y",
 ) -> NDArray[np.int32]:
     """Index of each label in ``classes``; rows without weight may have any label."""
     # int64 and uint64 would meet as floats, which round them; what a cast changes is unseen.
@@ -114,10 +117,11 @@ def encode_labels(
     if sample_weight is not None:
         unseen &= sample_weight > 0
     if unseen.any():
+        fix = "Name all classes in the first call: partial_fit(X, y, classes=...), or fit anew "
         raise ValueError(
-            f"expected y of the known classes {shown(classes)}, got the label "
-            f"{y[unseen].tolist()[0]!r}. Name all classes in the first call: partial_fit(X, y, "
-            "classes=...), or fit anew with warm_start=False."
+            f"expected {name} of the known classes {shown(classes)}, got the label "
+            f"{y[unseen].tolist()[0]!r}. "
+            + (f"{fix}with warm_start=False." if name == "y" else "Leave its rows out.")
         )
     return places.astype(np.int32)
 

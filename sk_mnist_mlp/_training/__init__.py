@@ -26,6 +26,7 @@ from sk_mnist_mlp._training.plan import (
     TrainingData,
     TrainingHooks,
     TrainingPlan,
+    ValidationData,
 )
 from sk_mnist_mlp._training.result import FittedNetwork, Seeds, TrainingState
 from sk_mnist_mlp._training.schedules import SCHEDULES
@@ -52,6 +53,7 @@ __all__ = [
     "TrainingHooks",
     "TrainingPlan",
     "TrainingState",
+    "ValidationData",
     "bytes_needed",
     "check_memory",
     "choose_engine",

@@ -18,7 +18,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from sk_mnist_mlp._network import Layers, forward, initial_layers, log_softmax
-from sk_mnist_mlp._training.plan import EarlyStopping, EpochObserver, Job, Training
+from sk_mnist_mlp._training.plan import EarlyStopping, EpochObserver, Job, Training, ValidationData
 from sk_mnist_mlp._training.progress import ProgressDisplay
 from sk_mnist_mlp._training.result import (
     Checkpoint,
@@ -139,10 +139,10 @@ class Run:
     def end_epoch(self, loss: float, accuracy: float) -> dict[str, float]:
         """End an epoch with these means over its rows; returns its logs."""
         self.logs = {"loss": float(loss), "accuracy": float(accuracy)}
-        if len(self.data.validation_rows):
+        if self.data.validation is not None:
             self._tell("begin_validation")
             self.validated = self.layers
-            self.logs |= self._measure(self.validated)
+            self.logs |= self._measure(self.data.validation, self.validated)
             self._tell("end_validation")
         for name, value in self.logs.items():
             self.history.setdefault(name, []).append(value)
@@ -186,15 +186,15 @@ class Run:
         for observer in self.observers:
             getattr(observer, hook)(self)
 
-    def _measure(self, layers: Layers) -> dict[str, float]:
+    def _measure(self, held_out: ValidationData, layers: Layers) -> dict[str, float]:
         """Loss and accuracy on the held-out rows, under the names that Keras gives them."""
-        held_out, weights = self.data.validation_rows, self.data.sample_weight
-        labels = self.data.labels[held_out]
+        weights = held_out.sample_weight
+        labels = held_out.labels[held_out.rows]
         with np.errstate(all="ignore"):  # weights that diverged show in the loss
-            logits = forward(self.data.X[held_out], layers, self.plan.network.activation)
+            logits = forward(held_out.X[held_out.rows], layers, self.plan.network.activation)
             loss = -log_softmax(logits)[np.arange(len(labels)), labels]
         hits = (logits.argmax(axis=1) == labels).astype(float)
-        share = None if weights is None else weights[held_out]
+        share = None if weights is None else weights[held_out.rows]
         return {
             "val_loss": float(np.average(loss, weights=share)),
             "val_accuracy": float(np.average(hits, weights=share)),
@@ -202,7 +202,7 @@ class Run:
 
 
 class BestEpoch(EpochObserver):
-    """Early stopping: stop when the validation accuracy stalls, and remember the best epoch."""
+    """Early stopping: stop when what is monitored stalls, and remember the best epoch."""
 
     def __init__(self, rule: EarlyStopping | None) -> None:
         self._rule = rule
@@ -219,7 +219,8 @@ class BestEpoch(EpochObserver):
         """Judge the epoch."""
         if self._rule is None or not math.isfinite(run.logs["loss"]):
             return
-        score = run.logs["val_accuracy"]
+        score = run.logs[self._rule.monitor]
+        score = -score if self._rule.monitor == "val_loss" else score
         self.stale_epochs = 0 if score > self.score + self._rule.tol else self.stale_epochs + 1
         if score > self.score:
             self.score, self.layers = score, run.validated

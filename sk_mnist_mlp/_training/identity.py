@@ -52,6 +52,12 @@ def identity_of(parameters: Mapping[str, Any], job: Job, engine: str) -> dict[st
     plan, data, hooks = job
     told = {name: v for name, v in parameters.items() if name not in ("callbacks", "random_state")}
     identity = fit_identity(told, X=data.X, y=data.labels, sample_weight=data.sample_weight)
+    held_out = data.validation
+    if held_out is not None and held_out.X is not data.X:
+        weights = held_out.sample_weight
+        identity |= fit_identity(
+            {}, X_val=held_out.X, y_val=held_out.labels, sample_weight_val=weights
+        )
     # Without a random_state the seeds are the checkpoint's own.
     drawn = parameters["random_state"] is not None
     return identity | {

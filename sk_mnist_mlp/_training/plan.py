@@ -27,15 +27,27 @@ __all__ = [
     "TrainingData",
     "TrainingHooks",
     "TrainingPlan",
+    "ValidationData",
 ]
 
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """Stop when the validation accuracy has not risen by ``tol`` for ``patience`` epochs."""
+    """Stop when what is monitored has not improved by ``tol`` for ``patience`` epochs."""
 
     patience: int
     tol: float
+    monitor: str = "val_accuracy"  # or "val_loss", which improves by falling
+
+
+@dataclass(frozen=True)
+class ValidationData:
+    """Rows that are measured after each epoch, and never trained on."""
+
+    X: NDArray[Any]
+    labels: NDArray[np.int32]
+    sample_weight: NDArray[Any] | None
+    rows: NDArray[np.intp] | slice  # those of X that count
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,7 @@ class TrainingData:
     classes: NDArray[Any]  # as the user knows them
     sample_weight: NDArray[Any] | None  # positive where used; None for all ones
     rows: NDArray[np.intp]  # of X to train on
-    validation_rows: NDArray[np.intp]  # of X to hold out; may be empty
+    validation: ValidationData | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

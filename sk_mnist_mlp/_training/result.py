@@ -86,7 +86,7 @@ class Checkpoint:
     state: TrainingState
     history: History  # of this call so far
     best_layers: Layers  # of the best epoch, where early stopping asks for it; else empty
-    best_score: float  # its validation accuracy, -inf without one
+    best_score: float  # what early stopping monitors, the higher the better; -inf without
     stale_epochs: int  # without improvement up to now
     learning_rate: float  # what callbacks have made of it
     stopped: bool  # no further epoch is wanted

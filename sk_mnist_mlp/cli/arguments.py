@@ -205,7 +205,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 # Files
 
 
-def check_writable(path: str | os.PathLike[str], inputs: Iterable[Path] = ()) -> Path:
+def check_writable(
+    path: str | os.PathLike[str], inputs: Iterable[Path] = (), option: str = "--output"
+) -> Path:
     """Refuse an output file that could not be written, before any work is done for it.
 
     Nor may it replace one of the inputs, whatever their names: a link, or another spelling where
@@ -213,14 +215,14 @@ def check_writable(path: str | os.PathLike[str], inputs: Iterable[Path] = ()) ->
     """
     file = Path(path)
     try:
-        check_place(file, who="--output")
+        check_place(file, who=option)
     except OSError as error:
         raise UsageError(describe_error(error)) from None
     for source in inputs:
         if file.exists() and source.exists() and file.samefile(source):
             raise UsageError(
-                f"expected --output to be another file than {str(source)!r}, which is read, got "
-                f"{str(file)!r}, which is the same file. Choose another name: --output FILE."
+                f"expected {option} to be another file than {str(source)!r}, which is read, got "
+                f"{str(file)!r}, which is the same file. Choose another name: {option} FILE."
             )
     return file
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from typing import Any
 
@@ -21,6 +22,12 @@ def add_parser(commands: Any) -> None:
     )
     add_model(parser)
     add_data(parser)
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="one JSON object: accuracy, log_loss, n_images, seconds, classes (precision, recall, "
+        "f1-score and support of each)",
+    )
     parser.set_defaults(run=run, writes=False)
 
 
@@ -41,6 +48,21 @@ def run(arguments: argparse.Namespace) -> int:
         )
     X = images_for(model, images)
 
+    if "json" in arguments:
+        began = time.perf_counter()
+        answers = model.predict(X)
+        seconds = time.perf_counter() - began
+        report = classification_report(labels, answers, zero_division=0.0, output_dict=True)
+        names = map(str, model.classes_.tolist())
+        facts = {
+            "accuracy": float((answers == labels).mean()),
+            "log_loss": log_loss(labels, model.predict_proba(X), labels=model.classes_),
+            "n_images": len(X),
+            "seconds": seconds,
+            "classes": {name: report[name] for name in names if name in report},
+        }
+        print(json.dumps(facts))
+        return 0
     print(f"Data            {len(X):,} test images of {data or 'the embedded MNIST'}")
     began = time.perf_counter()
     print_accuracy(model, X, labels)

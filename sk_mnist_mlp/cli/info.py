@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,12 @@ def add_parser(commands: Any) -> None:
         description="Describe a model: its layers, classes, training and parameters.",
     )
     add_model(parser)
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="one JSON object: file, format, written_by, steps, layers, n_weights, classes, "
+        "n_iter, engine, history (the last values) and parameters that are not the defaults",
+    )
     parser.set_defaults(run=run, writes=False)
 
 
@@ -36,11 +43,28 @@ def run(arguments: argparse.Namespace) -> int:
     steps = [type(step).__name__ for _, step in getattr(model, "steps", [("", model)])]
     widths = [classifier.n_features_in_, *(len(bias) for bias in classifier.intercepts_)]
     n_weights = sum((n_in + 1) * n_out for n_in, n_out in itertools.pairwise(widths))
+    changed = changed_parameters(classifier)
     ends = {name: column[-1] for name, column in classifier.history_.items() if column}
     figures = ", ".join(
         f"{name.replace('_', ' ')} {value:.4f}" for name, value in ends.items() if value == value
     )
 
+    if "json" in arguments:
+        facts = {
+            "file": arguments.file,
+            "format": manifest["format"],
+            "written_by": manifest["written_by"],
+            "steps": steps,
+            "layers": widths,
+            "n_weights": n_weights,
+            "classes": classifier.classes_.tolist(),
+            "n_iter": classifier.n_iter_,
+            "engine": classifier.engine_,
+            "history": {name: value for name, value in ends.items() if value == value},
+            "parameters": changed,
+        }
+        print(json.dumps(facts))
+        return 0
     print(f"File            {describe_size(Path(arguments.file))}, format {manifest['format']}")
     print(f"Written by      {versions}")
     print(f"Model           {' -> '.join(steps)}")
@@ -50,5 +74,5 @@ def run(arguments: argparse.Namespace) -> int:
         f"Trained         {classifier.n_iter_} epochs by engine {classifier.engine_!r}; at the end "
         f"{figures}"
     )
-    print(f"Parameters      {changed_parameters(classifier)}")
+    print(f"Parameters      {changed or 'all defaults'}")
     return 0

@@ -11,6 +11,7 @@ from typing import Any
 
 from sk_mnist_mlp.cli.arguments import (
     NETWORK_OPTIONS,
+    UsageError,
     add_training_options,
     check_writable,
     data_files,
@@ -30,6 +31,12 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--output", metavar="FILE", default="mnist.skmlp", help="where to write the model"
+    )
+    parser.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        help="keep the training here after every epoch; the same command then resumes it after "
+        "Ctrl-C or a kill",
     )
     parser.add_argument(
         "--recipe",
@@ -52,13 +59,20 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     output = check_writable(arguments.output, data_files(arguments))
     check_writable(_partial(output), data_files(arguments))
+    if "checkpoint" in arguments:
+        if Path(arguments.checkpoint).resolve() in (output.resolve(), _partial(output).resolve()):
+            raise UsageError(
+                "expected --checkpoint to be another file than --output and its .interrupted twin, "
+                f"got {arguments.checkpoint!r}. Choose another name: --checkpoint FILE."
+            )
+        check_writable(arguments.checkpoint, data_files(arguments), "--checkpoint")
     began = time.perf_counter()
     from sk_mnist_mlp import make_digit_pipeline
     from sk_mnist_mlp.datasets import load_mnist
 
     splits = load_mnist(path=getattr(arguments, "data", None), return_splits=True)
     X_train, X_test, y_train, y_test = splits
-    names = ["epochs", *(option.parameter for option in NETWORK_OPTIONS)]
+    names = ["epochs", "checkpoint", *(option.parameter for option in NETWORK_OPTIONS)]
     given = {name: getattr(arguments, name) for name in names if name in arguments}
     model = make_digit_pipeline(arguments.recipe, **given, random_state=arguments.seed, verbose=2)
 
@@ -101,8 +115,14 @@ def train_and_keep(model: Any, X: Any, y: Any, output: Path) -> None:
     save_model(model, _partial(output))
     raise KeyboardInterrupt(
         f"interrupted after {n_epochs} of {classifier.epochs} epochs; the model so far is in "
-        f"{str(_partial(output))!r}."
+        f"{str(_partial(output))!r}. {_how_to_resume(classifier)}"
     )
+
+
+def _how_to_resume(classifier: Any) -> str:
+    if classifier.checkpoint is not None:
+        return "The same command resumes the training."
+    return "With --checkpoint FILE, 'train' can be resumed."
 
 
 def _partial(output: Path) -> Path:

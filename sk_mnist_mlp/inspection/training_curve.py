@@ -195,7 +195,9 @@ def _classifier(estimator: Any) -> Any:
 
 def _kept_epoch(classifier: Any) -> int | None:
     """The epoch that early stopping kept; None where a history of several calls cannot tell."""
-    scores = classifier.history_.get("val_accuracy", [np.nan])
+    monitor = getattr(classifier, "monitor", "val_accuracy")
+    scores = np.array(classifier.history_.get(monitor, [np.nan]))
+    scores = -scores if monitor == "val_loss" else scores
     one_call = getattr(classifier, "early_stopping", False) and not classifier.warm_start
     return int(np.argmax(scores)) + 1 if one_call and np.isfinite(scores).all() else None
 

@@ -20,8 +20,8 @@ from sk_mnist_mlp._estimators import (
     ImageFlattener,
     MLPDigitClassifier,
     divisor_of,
+    metadata_requests,
     output_container,
-    sample_weight_requests,
 )
 from sk_mnist_mlp._network import ACTIVATIONS, NetworkSpec
 from sk_mnist_mlp._storage import (
@@ -237,7 +237,7 @@ def _pack_classifier(model: MLPDigitClassifier, who: str) -> tuple[dict[str, Any
         "classes": classes,
         "engine": fitted.engine,
         "history": {name: encode(column) for name, column in fitted.history.items()},
-        "requests": sample_weight_requests(model),
+        "requests": metadata_requests(model),
         "state": packed_state,
         "keeps_state": bool(model._keeps_state),
     }
@@ -296,11 +296,17 @@ def _unpack_history(fields: Fields) -> dict[str, list[float]]:
 
 def _set_requests(model: MLPDigitClassifier, fields: Fields) -> None:
     with config_context(enable_metadata_routing=True):
+        routing = model.get_metadata_routing()
         for method in fields.names():
-            value = fields.take(method)
-            is_request = isinstance(value, bool) or (
-                isinstance(value, str) and value.isidentifier()
-            )
-            if method not in ("fit", "partial_fit", "score") or not is_request:
+            if method not in ("fit", "partial_fit", "score"):
+                fields.take(method)
                 fields.fail(method, "a request of fit, partial_fit or score")
-            getattr(model, f"set_{method}_request")(sample_weight=value)
+            asked = fields.fields(method)
+            for name in asked.names():
+                value = asked.take(name)
+                is_request = isinstance(value, bool) or (
+                    isinstance(value, str) and value.isidentifier()
+                )
+                if name not in getattr(routing, method).requests or not is_request:
+                    asked.fail(name, f"a request that {method} can have")
+                getattr(model, f"set_{method}_request")(**{name: value})

@@ -132,6 +132,10 @@ BAD_PARAMETERS = {
         "a float in the range (0.0, 1.0)",
         [0, 1, 1.5, -0.1, np.nan, None, "0.1", True],
     ),
+    "monitor": (
+        "a str among {'val_accuracy', 'val_loss'}",
+        ["loss", "accuracy", None, 1, ["val_loss"], "VAL_LOSS"],
+    ),
     "n_iter_no_change": (COUNT, [0, -1, 1.5, None, "10", True, np.inf]),
     "tol": (NOT_NEGATIVE, [-1e-9, np.nan, np.inf, None, "0", True]),
     "class_weight": (
@@ -140,8 +144,8 @@ BAD_PARAMETERS = {
     ),
     "warm_start": (FLAG, [0, 1, None, "yes"]),
     "callbacks": (
-        "None, a Keras callback or a list of them",
-        [[1], "x", 5, print, keras.callbacks.EarlyStopping, {}, [None]],
+        "None, a function, a Keras callback or a list of them",
+        [[1], "x", 5, keras.callbacks.EarlyStopping, {}, [None]],
     ),
     "checkpoint": ("None or a file's path", ["", 5, True, b"digits", ["digits"], print]),
     "dtype": (

@@ -1,6 +1,8 @@
 """Keras callbacks as users write them, run between the epochs of the compiled engine."""
 
 import csv
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -185,3 +187,45 @@ def test_raising_callback_ends_the_fit_and_leaves_the_estimator():
     with pytest.raises(RuntimeError, match="no more"):
         model.fit(X, Y)
     assert not hasattr(model, "coefs_")
+
+
+@pytest.mark.parametrize("engine", ["numpy", "xla", "keras"])
+def test_a_function_is_called_after_each_epoch_and_may_stop(engine):
+    """It is told the epoch from 0 and the logs, beside Keras's callbacks; a true answer stops."""
+    import keras
+
+    told = []
+
+    def stop_at_two(epoch, logs):
+        told.append((epoch, logs))
+        return epoch == 2
+
+    keras_too = keras.callbacks.TerminateOnNaN()
+    model = fit([stop_at_two, keras_too], engine=engine, epochs=9, early_stopping=True)
+    assert [epoch for epoch, _ in told] == [0, 1, 2]
+    assert model.n_iter_ == 3
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        assert [logs[name] for _, logs in told] == model.history_[name]
+
+
+def test_a_function_needs_no_keras():
+    """A fit in NumPy with a function as its callback imports neither Keras nor TensorFlow."""
+    code = (
+        "import sys, numpy as np; from sk_mnist_mlp import MLPDigitClassifier as M;"
+        "M(epochs=2, hidden_units=4, engine='numpy', callbacks=lambda epoch, logs: None)"
+        ".fit(np.eye(4), [0, 1, 0, 1]); assert not {'keras', 'tensorflow'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=600)
+
+
+def test_an_error_in_a_function_comes_through():
+    """What a function raises ends the fit, and the estimator stays as it was."""
+
+    def fail(epoch, logs):
+        raise RuntimeError("mine")
+
+    model = fit(None)
+    before = model.coefs_[0].copy()
+    with pytest.raises(RuntimeError, match="mine"):
+        model.set_params(callbacks=fail).fit(X, Y)
+    np.testing.assert_array_equal(model.coefs_[0], before)

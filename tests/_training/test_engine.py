@@ -16,7 +16,13 @@ from sk_mnist_mlp._training.distortions import Distortion
 from sk_mnist_mlp._training.keras_fit import train_with_keras
 from sk_mnist_mlp._training.loop import train_stack
 from sk_mnist_mlp._training.optimizers import optimizer_spec
-from sk_mnist_mlp._training.plan import EarlyStopping, Job, TrainingData, TrainingPlan
+from sk_mnist_mlp._training.plan import (
+    EarlyStopping,
+    Job,
+    TrainingData,
+    TrainingPlan,
+    ValidationData,
+)
 from sk_mnist_mlp._training.result import Seeds
 from sk_mnist_mlp._training.runners import n_traces
 from small_fits import digits
@@ -30,13 +36,14 @@ def make_job(seed=0, n_rows=700, weighted=False, network=None, **plan):
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(Y_DIGITS))[: n_rows + 200]
     weight = rng.integers(1, 4, len(Y_DIGITS)).astype(float) if weighted else None
+    labels = Y_DIGITS.astype(np.int32)
     data = TrainingData(
         X=X_DIGITS,
-        labels=Y_DIGITS.astype(np.int32),
+        labels=labels,
         classes=np.arange(10),
         sample_weight=weight,
         rows=np.sort(rows[:n_rows]),
-        validation_rows=np.sort(rows[n_rows:]),
+        validation=ValidationData(X_DIGITS, labels, weight, np.sort(rows[n_rows:])),
     )
     spec = NetworkSpec(64, (32, 24), 10, **(network or {"dropout": 0.3}))
     options = {"optimizer": "adam", "learning_rate": 0.003, "batch_size": 64, "epochs": 3} | plan

@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import json
 import os
 import re
 import shlex
@@ -572,12 +573,59 @@ def test_interrupted_train_keeps_what_it_learnt(data, tmp_path):
     kept = tmp_path / "m.interrupted.skmlp"
     found = re.fullmatch(
         r"sk-mnist-mlp train: interrupted after (\d+) of 5000 epochs; the model so far is in "
-        rf"'{kept}'\.\n",
+        rf"'{kept}'\. With --checkpoint FILE, 'train' can be resumed\.\n",
         error,
     )
     assert found, error
     assert load_model(kept)[-1].n_iter_ == int(found[1]) >= 3
     assert output.read_text() == "older"
+
+
+def test_the_same_command_resumes_from_a_checkpoint(data, tmp_path):
+    """After Ctrl-C, train with --checkpoint ends where it would have ended without it."""
+    from sk_mnist_mlp.persistence import load_model
+
+    options = ["train", "--data", data, "--epochs", "1000", "--hidden-units", "8"]
+    kept = [*options, "--checkpoint", str(tmp_path / "c"), "--output", str(tmp_path / "m.skmlp")]
+    process = start(*kept, start_new_session=True)
+    for line in process.stdout:
+        if line.startswith("Epoch    3/1000"):
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=600)
+    assert error.endswith(" The same command resumes the training.\n")
+    assert main(kept) == 0
+    assert main([*options, "--output", str(tmp_path / "whole.skmlp")]) == 0
+    one, two = (load_model(tmp_path / name)[-1] for name in ("m.skmlp", "whole.skmlp"))
+    np.testing.assert_array_equal(one.coefs_[0], two.coefs_[0])
+    assert one.history_ == two.history_
+
+
+@pytest.mark.parametrize("name", ["m.skmlp", "m.interrupted.skmlp", "digits.npz"])
+def test_a_checkpoint_replaces_nothing_else(name, data, tmp_path, capsys):
+    """Neither the model nor what is read may be the checkpoint."""
+    path = data if name == "digits.npz" else str(tmp_path / name)
+    options = ["--output", str(tmp_path / "m.skmlp"), "--checkpoint", path]
+    assert main(["train", "--data", data, *options]) == 2
+    assert "expected --checkpoint to be another file than" in capsys.readouterr().err
+
+
+def test_figures_as_json(model_file, data, capsys):
+    """Evaluate and info give one JSON object with what their lines say."""
+    from sk_mnist_mlp.persistence import load_model
+
+    model = load_model(model_file)
+    _, X, _, y = load_mnist(path=data, return_splits=True)
+    assert main(["evaluate", model_file, "--data", data, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["accuracy"] == model.score(X, y)
+    assert told["n_images"] == len(y)
+    assert set(told["classes"]) == set(map(str, range(10)))
+    assert main(["info", model_file, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["layers"] == [784, 32, 32, 10]
+    assert told["n_weights"] == 26506
+    assert told["history"]["loss"] == model[-1].loss_
 
 
 def test_evaluate_tells_the_truth(model_file, data, capsys):

@@ -108,7 +108,7 @@ def test_draw_when_no_browser_can_be_asked(model_file, error, monkeypatch, capfd
     assert (Path(out.removesuffix("\n")).is_file(), err) == (True, "")
 
 
-def test_draw_waits_for_no_browser(model_file, browser, tmp_path):
+def test_draw_waits_for_no_browser(model_file, browser, tmp_path, temporary_folder):
     """A browser that runs until it is closed holds neither the command nor who reads its output."""
     closed = tmp_path / "closed"
     browser(f"while not os.path.exists({str(closed)!r}): time.sleep(0.05)")
@@ -117,7 +117,12 @@ def test_draw_waits_for_no_browser(model_file, browser, tmp_path):
         f"raise SystemExit(main(['draw', {model_file!r}]))"
     )
     try:
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "TMPDIR": str(temporary_folder)},
+        )
     finally:
         closed.touch()
     assert (done.returncode, done.stdout.count("\n"), done.stderr) == (0, 1, "")

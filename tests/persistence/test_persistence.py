@@ -187,14 +187,17 @@ def test_column_names_survive(path):
         loaded.predict(frame.add_prefix("x"))
 
 
-def test_requests_for_sample_weight_survive(path):
-    """What ``set_fit_request`` asked for is asked for after loading too."""
+def test_requests_for_metadata_survive(path):
+    """What ``set_fit_request`` and its like asked for is asked for after loading too."""
     with config_context(enable_metadata_routing=True):
-        model = small().set_fit_request(sample_weight=True).set_score_request(sample_weight="w")
+        model = small().set_fit_request(sample_weight=True, X_val="held_out", y_val=False)
+        model.set_partial_fit_request(classes=True).set_score_request(sample_weight="w")
         model.fit(X, Y)
         routing = round_trip(model, path).get_metadata_routing()
-        assert routing.fit.requests == {"sample_weight": True}
-        assert routing.score.requests == {"sample_weight": "w"}
+        before = model.get_metadata_routing()
+        for method in ("fit", "partial_fit", "score"):
+            assert getattr(routing, method).requests == getattr(before, method).requests
+        assert routing.fit.requests["X_val"] == "held_out"
 
 
 # ----------------------------------------------------------------------------------------------
