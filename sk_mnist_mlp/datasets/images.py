@@ -1,4 +1,4 @@
-"""A picture of one digit, of any size, made into an image like those of MNIST.
+"""A picture of digits, of any size, made into images like those of MNIST.
 
 MNIST's makers scaled each digit into a box of 20 by 20 pixels, keeping its proportions, and put
 the centre of mass of its ink at the middle of a field of 28 by 28. A network that learnt from such
@@ -21,7 +21,7 @@ from sk_mnist_mlp.exceptions import DataFileError
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Digit", "Shapes", "find_shapes", "load_image", "prepare_digit", "read_digit"]
+__all__ = ["Digit", "Shapes", "find_shapes", "load_image", "prepare_digit", "read_digit", "read_digits"]
 
 _WHO = "load_image"
 _FIELD, _BOX = 28, 20
@@ -35,6 +35,8 @@ _MIN_CONTRAST = 16  # grey levels of 255 between the darkest and the lightest pl
 _FAINT = 0.1  # share of the strongest ink below which is paper: above the noise of JPEG files
 _NOISE = 4.0  # standard deviations of the paper's grain below which is paper
 _SPECK = 0.04  # share of the heaviest piece's ink below which a piece is dust
+_RULED = 1.25  # times the ink at the border, which is rules, squares or the edge of a shadow
+_BARE = 0.5  # share of the strongest ink above which ink at the border is the digit's
 _GAIN = 1.25  # of a colour's contrast over the brightness's, which has less noise, to be read
 
 # What is paper: a polynomial through the border, fitted that often, each time weighted by what the
@@ -51,6 +53,7 @@ _GAP = 0.6
 _MAX_HOLES, _MAX_FILL, _MAX_PIECES = 6, 0.85, 20
 _NARROW = 0.4  # sides of a box, the shorter by the longer, below which a stroke may fill it
 _HOLE = 0.002  # share of the box below which a hole is a flaw in the stroke
+_OVERLAP = 0.5  # share of the narrower of two pieces above which one over the other is one digit
 _CELLS = 128  # rows and columns, about, that are enough to tell shapes apart
 _EIGHT = np.ones((3, 3))  # pixels that meet at a corner are one piece
 
@@ -168,10 +171,39 @@ def read_digit(path: str | os.PathLike[str]) -> Digit:
     >>> digit.shapes.number
     2
     """
-    require("PIL", who=_WHO, purpose="to read pictures")
-    shown = repr(os.fspath(path))
-    ink = _ink(_read_grey(path, shown), shown)
-    return Digit(_centre(_fit_box(ink)), find_shapes(ink))
+    return _digit(_read_ink(path))
+
+
+def read_digits(path: str | os.PathLike[str]) -> list[Digit]:
+    """Read a picture of several digits side by side, and return them from left to right.
+
+    Pieces above one another are one digit, as the bar of a 5 is, and so are the pieces of a broken
+    stroke; dust is left out. Digits that touch are not parted.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        As in :func:`load_image`, with the same errors.
+
+    Returns
+    -------
+    digits : list of Digit
+        At least one. ``[digit.image for digit in digits]`` is what a model takes.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from sk_mnist_mlp.datasets import load_mnist, read_digits
+    >>> images = load_mnist(return_splits=True)[1][:3]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.fromarray(np.hstack(images)).save(f"{folder}/number.png")
+    ...     digits = read_digits(f"{folder}/number.png")
+    >>> np.stack([digit.image for digit in digits]).shape
+    (3, 28, 28)
+    """
+    return [_digit(ink) for ink in _split(_read_ink(path))]
 
 
 def prepare_digit(grey: NDArray[Any], *, source: str = "X") -> NDArray[np.uint8]:
@@ -239,14 +271,10 @@ def find_shapes(ink: NDArray[Any]) -> Shapes:
         return Shapes(0, False)
     inked = _without_specks(np.where(ink >= _FAINT * strongest, ink, 0.0)) > 0.0
     n_pieces = ndimage.label(inked, _EIGHT)[1]
-    # Few cells, inked where any of the pixels that they stand for is.
-    rows, columns = (np.arange(0, side, max(1, side // _CELLS)) for side in inked.shape)
-    inked = np.logical_or.reduceat(np.logical_or.reduceat(inked, rows, axis=0), columns, axis=1)
+    inked = _cells(inked, *(max(1, side // _CELLS) for side in inked.shape))
     fill, sides = inked.mean(), sorted(inked.shape)
     inked = np.pad(inked, 1)  # room around, which is no hole, and no shape is at its edge
-    # Pixels of a stripe are, on average, a quarter of its width from its edge.
-    width = 4.0 * float(ndimage.distance_transform_edt(inked)[inked].mean())
-    near = ndimage.distance_transform_edt(~inked) <= max(1.0, _GAP * width / 2.0)
+    near = _without_gaps(inked)
     areas = np.bincount(ndimage.label(~inked)[0].ravel())[1:]  # of the room around, and of holes
     n_holes = int((areas >= _HOLE * inked.size).sum()) - 1
     is_blot = fill > _MAX_FILL and sides[0] > _NARROW * sides[1]
@@ -254,8 +282,57 @@ def find_shapes(ink: NDArray[Any]) -> Shapes:
     return Shapes(int(ndimage.label(near, _EIGHT)[1]), not (is_noise or is_blot))
 
 
+def _split(ink: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Ink of each digit, from left to right, cut to where there is some."""
+    from scipy import ndimage
+
+    step = max(1, min(ink.shape) // _CELLS)
+    inked = np.pad(_cells(ink > 0.0, step, step), 1)
+    pieces = np.where(inked, ndimage.label(_without_gaps(inked), _EIGHT)[0], 0)
+    sides = [(box[1].start, box[1].stop) for box in ndimage.find_objects(pieces)]
+    digit_of = np.zeros(len(sides) + 1, np.int32)  # of each piece; 0 is paper
+    left = right = digit = 0
+    for piece in sorted(range(len(sides)), key=sides.__getitem__):
+        start, stop = sides[piece]
+        if min(right, stop) - start < _OVERLAP * min(right - left, stop - start) or not digit:
+            digit, left, right = digit + 1, start, stop
+        digit_of[piece + 1], right = digit, max(right, stop)
+    rows, columns = (np.arange(side) // step + 1 for side in ink.shape)
+    digits = digit_of[pieces][np.ix_(rows, columns)]
+    boxes = ndimage.find_objects(digits)
+    return [
+        _without_specks(np.where(digits[box] == number, ink[box], np.float32(0.0)))
+        for number, box in enumerate(boxes, 1)
+    ]
+
+
+def _cells(inked: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
+    """Fewer cells, inked where any of the pixels that they stand for is."""
+    rows, columns = np.arange(0, inked.shape[0], height), np.arange(0, inked.shape[1], width)
+    return np.logical_or.reduceat(np.logical_or.reduceat(inked, rows, axis=0), columns, axis=1)
+
+
+def _without_gaps(inked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Ink made so wide that the gaps of a broken stroke are closed."""
+    from scipy import ndimage
+
+    # Pixels of a stripe are, on average, a quarter of its width from its edge.
+    width = 4.0 * float(ndimage.distance_transform_edt(inked)[inked].mean())
+    return ndimage.distance_transform_edt(~inked) <= max(1.0, _GAP * width / 2.0)
+
+
+def _digit(ink: NDArray[np.float32]) -> Digit:
+    return Digit(_centre(_fit_box(ink)), find_shapes(ink))
+
+
 # ----------------------------------------------------------------------------------------------
 # From a file to brightness
+
+
+def _read_ink(path: str | os.PathLike[str]) -> NDArray[np.float32]:
+    require("PIL", who=_WHO, purpose="to read pictures")
+    shown = repr(os.fspath(path))
+    return _ink(_read_grey(path, shown), shown)
 
 
 def _read_grey(path: str | os.PathLike[str], shown: str) -> NDArray[np.float32]:
