@@ -21,7 +21,15 @@ from sk_mnist_mlp.exceptions import DataFileError
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Digit", "Shapes", "find_shapes", "load_image", "prepare_digit", "read_digit", "read_digits"]
+__all__ = [
+    "Digit",
+    "Shapes",
+    "find_shapes",
+    "load_image",
+    "prepare_digit",
+    "read_digit",
+    "read_digits",
+]
 
 _WHO = "load_image"
 _FIELD, _BOX = 28, 20
@@ -35,7 +43,9 @@ _MIN_CONTRAST = 16  # grey levels of 255 between the darkest and the lightest pl
 _FAINT = 0.1  # share of the strongest ink below which is paper: above the noise of JPEG files
 _NOISE = 4.0  # standard deviations of the paper's grain below which is paper
 _SPECK = 0.04  # share of the heaviest piece's ink below which a piece is dust
-_RULED = 1.25  # times the ink at the border, which is rules, squares or the edge of a shadow
+_RULED = 1.25  # times what rules or squares show at the border, below which ink is one of them
+_RULE = 8  # of a side of the border, the length that a rule's end is shorter than half of
+_DEEP = 5  # pixels from the border to look for rules in
 _BARE = 0.5  # share of the strongest ink above which ink at the border is the digit's
 _GAIN = 1.25  # of a colour's contrast over the brightness's, which has less noise, to be read
 
@@ -53,7 +63,7 @@ _GAP = 0.6
 _MAX_HOLES, _MAX_FILL, _MAX_PIECES = 6, 0.85, 20
 _NARROW = 0.4  # sides of a box, the shorter by the longer, below which a stroke may fill it
 _HOLE = 0.002  # share of the box below which a hole is a flaw in the stroke
-_OVERLAP = 0.5  # share of the narrower of two pieces above which one over the other is one digit
+_OVERLAP = 0.3  # share of the narrower of two pieces above which one over the other is one digit
 _CELLS = 128  # rows and columns, about, that are enough to tell shapes apart
 _EIGHT = np.ones((3, 3))  # pixels that meet at a corner are one piece
 
@@ -177,8 +187,8 @@ def read_digit(path: str | os.PathLike[str]) -> Digit:
 def read_digits(path: str | os.PathLike[str]) -> list[Digit]:
     """Read a picture of several digits side by side, and return them from left to right.
 
-    Pieces above one another are one digit, as the bar of a 5 is, and so are the pieces of a broken
-    stroke; dust is left out. Digits that touch are not parted.
+    Pieces above one another are one digit, as a 5 and its bar are, or a stroke that is broken; dust
+    is left out. Digits that touch are not parted.
 
     Parameters
     ----------
@@ -271,10 +281,14 @@ def find_shapes(ink: NDArray[Any]) -> Shapes:
         return Shapes(0, False)
     inked = _without_specks(np.where(ink >= _FAINT * strongest, ink, 0.0)) > 0.0
     n_pieces = ndimage.label(inked, _EIGHT)[1]
-    inked = _cells(inked, *(max(1, side // _CELLS) for side in inked.shape))
+    # Few cells, inked where any of the pixels that they stand for is.
+    rows, columns = (np.arange(0, side, max(1, side // _CELLS)) for side in inked.shape)
+    inked = np.logical_or.reduceat(np.logical_or.reduceat(inked, rows, axis=0), columns, axis=1)
     fill, sides = inked.mean(), sorted(inked.shape)
     inked = np.pad(inked, 1)  # room around, which is no hole, and no shape is at its edge
-    near = _without_gaps(inked)
+    # Pixels of a stripe are, on average, a quarter of its width from its edge.
+    width = 4.0 * float(ndimage.distance_transform_edt(inked)[inked].mean())
+    near = ndimage.distance_transform_edt(~inked) <= max(1.0, _GAP * width / 2.0)
     areas = np.bincount(ndimage.label(~inked)[0].ravel())[1:]  # of the room around, and of holes
     n_holes = int((areas >= _HOLE * inked.size).sum()) - 1
     is_blot = fill > _MAX_FILL and sides[0] > _NARROW * sides[1]
@@ -286,39 +300,21 @@ def _split(ink: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     """Ink of each digit, from left to right, cut to where there is some."""
     from scipy import ndimage
 
-    step = max(1, min(ink.shape) // _CELLS)
-    inked = np.pad(_cells(ink > 0.0, step, step), 1)
-    pieces = np.where(inked, ndimage.label(_without_gaps(inked), _EIGHT)[0], 0)
-    sides = [(box[1].start, box[1].stop) for box in ndimage.find_objects(pieces)]
-    digit_of = np.zeros(len(sides) + 1, np.int32)  # of each piece; 0 is paper
-    left = right = digit = 0
-    for piece in sorted(range(len(sides)), key=sides.__getitem__):
-        start, stop = sides[piece]
-        if min(right, stop) - start < _OVERLAP * min(right - left, stop - start) or not digit:
+    pieces, n_pieces = ndimage.label(ink, _EIGHT)
+    spans = [(box[1].start, box[1].stop) for box in ndimage.find_objects(pieces)]
+    digit_of = np.zeros(n_pieces + 1, np.intp)  # of each piece; 0 is paper
+    digit = left = right = 0
+    for piece in sorted(range(n_pieces), key=spans.__getitem__):
+        start, stop = spans[piece]
+        shared = min(right, stop) - start
+        if digit == 0 or shared < _OVERLAP * min(right - left, stop - start):
             digit, left, right = digit + 1, start, stop
         digit_of[piece + 1], right = digit, max(right, stop)
-    rows, columns = (np.arange(side) // step + 1 for side in ink.shape)
-    digits = digit_of[pieces][np.ix_(rows, columns)]
-    boxes = ndimage.find_objects(digits)
+    digits = digit_of[pieces]
     return [
-        _without_specks(np.where(digits[box] == number, ink[box], np.float32(0.0)))
-        for number, box in enumerate(boxes, 1)
+        np.where(digits[box] == number, ink[box], np.float32(0.0))
+        for number, box in enumerate(ndimage.find_objects(digits), 1)
     ]
-
-
-def _cells(inked: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
-    """Fewer cells, inked where any of the pixels that they stand for is."""
-    rows, columns = np.arange(0, inked.shape[0], height), np.arange(0, inked.shape[1], width)
-    return np.logical_or.reduceat(np.logical_or.reduceat(inked, rows, axis=0), columns, axis=1)
-
-
-def _without_gaps(inked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Ink made so wide that the gaps of a broken stroke are closed."""
-    from scipy import ndimage
-
-    # Pixels of a stripe are, on average, a quarter of its width from its edge.
-    width = 4.0 * float(ndimage.distance_transform_edt(inked)[inked].mean())
-    return ndimage.distance_transform_edt(~inked) <= max(1.0, _GAP * width / 2.0)
 
 
 def _digit(ink: NDArray[np.float32]) -> Digit:
@@ -417,7 +413,10 @@ def _ink(grey: NDArray[Any], source: str) -> NDArray[np.float32]:
         # Ink takes a share of the light that there is, less of it in the shade.
         ink *= np.median(paper) / np.maximum(paper, _MIN_CONTRAST)
     strongest = ink.max()
-    ink[ink < max(_FAINT * strongest, _NOISE * grain)] = 0.0
+    rules = _rules(ink)
+    if rules > _BARE * strongest:
+        rules = 0.0
+    ink[ink < max(_FAINT * strongest, _NOISE * grain, _RULED * rules)] = 0.0
     if strongest < _MIN_CONTRAST or not ink.any():
         raise DataFileError(
             f"{_WHO}: expected {source} to show a digit on plain paper, got brightness from "
@@ -425,6 +424,17 @@ def _ink(grey: NDArray[Any], source: str) -> NDArray[np.float32]:
             "picture is empty. Give a picture with more contrast."
         )
     return _without_specks(ink / strongest)
+
+
+def _rules(ink: NDArray[np.float32]) -> float:
+    """Strongest ink of what is thin and reaches the border: rules and squares of paper."""
+    from scipy import ndimage
+
+    # Of pixels in line with a rule the faintest, which noise does not make darker.
+    bands = [ink[:_DEEP], ink[-_DEEP:], ink.T[:_DEEP], ink.T[-_DEEP:]]
+    sides = [np.maximum(band.min(axis=0), 0.0) for band in bands]
+    smooth = [ndimage.median_filter(side, len(side) // _RULE | 1, mode="nearest") for side in sides]
+    return float(max((side - s).max() for side, s in zip(sides, smooth, strict=True)))
 
 
 def _without_specks(ink: NDArray[Any]) -> NDArray[Any]:
