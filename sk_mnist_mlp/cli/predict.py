@@ -48,9 +48,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="one JSON object a line: file, index (place in an array, or from the left with --many, "
-        "else null), label, probability, runner_up, sure, shapes (how many separate ones, null for "
-        "rows of pixels), probabilities",
+        help="one JSON object a line: file, index (in an array, or from the left with --many, else "
+        "null), label, probability, runner_up, sure, shapes (how many separate ones, null for rows "
+        "of pixels), probabilities",
     )
     parser.set_defaults(run=run, writes=False)
 
@@ -158,8 +158,8 @@ def _read_images(
 ) -> tuple[NDArray[Any], list[Shapes] | None]:
     """Read one file, whatever its kind, which its first bytes tell.
 
-    Gives images of shape (n, height, width) or (n, n_features), and what a picture shows in each. How
-    many pixels the model reads tells a table of flat images from one image.
+    Gives images of shape (n, height, width) or (n, n_features), and what a picture shows in each.
+    How many pixels the model reads tells a table of flat images from one image.
     """
     with open(path, "rb") as file:
         head = file.peek(6)
