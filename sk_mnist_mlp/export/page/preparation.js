@@ -6,8 +6,6 @@ const MIN_CONTRAST = 16;  // grey levels of 255
 const FAINT = 0.1;  // share of the strongest ink below which a pixel is paper
 const NOISE = 4;  // deviations of the paper's grain below which a pixel is paper
 const RULED = 1.25;  // times what rules show at the border, below which ink is one of them
-const RULE = 8;  // of a side of the border, the length that a rule's end is shorter than half of
-const DEEP = 5;  // pixels from the border to look for rules in
 const BARE = 0.5;  // share of the strongest ink above which ink at the border is the digit's
 const SPECK = 0.04;  // share of the heaviest piece's ink below which a piece is dust
 const SAMPLES = 64;  // rows and columns that the paper's brightness is told from
@@ -185,25 +183,20 @@ function crop({ values, width, height }) {
 
 /** Strongest ink of what is thin and reaches the border: rules and squares of paper. */
 function findRules(ink, width, height) {
-  let strongest = 0;
-  // A side's length, the steps along it and inwards, and where it begins.
-  for (const [length, along, depth, inwards, first] of [
-    [width, 1, height, width, 0],
-    [width, 1, height, -width, (height - 1) * width],
-    [height, width, width, 1, 0],
-    [height, width, width, -1, width - 1],
-  ]) {
-    // Of pixels in line with a rule the faintest, which noise does not make darker.
+  // Of a side: its length, the steps along it and inwards, and where it begins.
+  const sides = [
+    [width, 1, width, 0],
+    [width, 1, -width, (height - 1) * width],
+    [height, width, 1, 0],
+    [height, width, -1, width - 1],
+  ];
+  return Math.max(...sides.flatMap(([length, along, inwards, first]) => {
     const levels = Array.from({ length }, (_, i) => Math.max(0, Math.min(
-      ...Array.from({ length: Math.min(DEEP, depth) }, (_, k) => ink[first + i * along + k * inwards]))));
-    const half = (Math.floor(levels.length / RULE) | 1) >> 1;
-    const levelAt = (i) => levels[Math.min(Math.max(i, 0), levels.length - 1)];
-    levels.forEach((level, i) => {
-      const around = Array.from({ length: 2 * half + 1 }, (_, k) => levelAt(i - half + k));
-      strongest = Math.max(strongest, level - median(around));
-    });
-  }
-  return strongest;
+      ...[0, 1, 2, 3, 4].map((k) => ink[first + i * along + k * inwards] ?? Infinity))));
+    const half = length >> 4;
+    return levels.map((level, i) => level - median(Array.from({ length: 2 * half + 1 },
+      (_, k) => levels[Math.min(Math.max(i - half + k, 0), length - 1)])));
+  }));
 }
 
 /**
