@@ -105,7 +105,7 @@ $(VENV)-nightly/installed: pyproject.toml
 test-ray: $(VENV)/test.installed $(VENV)/ray.installed ## Run the tests of searches on Ray, which is large
 	$(BIN)/python -m pytest tests/model_selection/ray_backend.py
 
-BENCHMARKS := bench_fit bench_predict bench_memory bench_search bench_accuracy
+BENCHMARKS := bench_fit bench_predict bench_memory bench_search bench_accuracy bench_photos
 
 bench: $(VENV)/bench.installed ## Measure everything, for two hours, and write the tables of the documents
 	@status=0; cd examples/benchmarks; \

@@ -178,6 +178,11 @@ def test_only_whole_runs_are_judged_and_kept(tmp_path, monkeypatch, capsys):
         ("bench_memory", ["--fits", "11", "--only", "numpy"], set()),
         ("bench_sure", ["--rows", "500", "--epochs", "1", "--only", "tutorial"], set()),
         (
+            "bench_photos",
+            ["--rows", "500", "--epochs", "1", "--pictures", "2", "--only", "tutorial"],
+            set(),
+        ),
+        (
             "bench_search",
             ["--parts", "digits", "--digits-epochs", "1", "--only", "ours", "mlp"],
             {"MLPClassifier, n_jobs=2"},

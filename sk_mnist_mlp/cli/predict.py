@@ -17,7 +17,7 @@ from sk_mnist_mlp._storage import read_npy
 from sk_mnist_mlp.cli.arguments import PROGRAM, add_model
 from sk_mnist_mlp.cli.models import classifier_of, images_for, open_model
 from sk_mnist_mlp.cli.terminal import complain, describe_error
-from sk_mnist_mlp.datasets import Shapes, find_shapes, load_idx, read_digit
+from sk_mnist_mlp.datasets import Shapes, find_shapes, load_idx, read_digit, read_digits
 from sk_mnist_mlp.exceptions import DataFileError
 
 __all__ = ["add_parser"]
@@ -35,15 +35,22 @@ def add_parser(commands: Any) -> None:
         "or light on dark, which are scaled and centred as MNIST's images were; IDX and .npy "
         "arrays of images are taken as they are. A line has the file, the digit with its "
         "probability, the runner-up with its own, and 'unsure' where the probability is below "
-        f"{SURE:.0%} or the picture is not one shape made of strokes.",
+        f"{SURE:.0%} or the picture is not one shape made of strokes. With --many a picture has a "
+        "line for each of its digits, from left to right.",
     )
     add_model(parser)
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="a picture, IDX or .npy file")
     parser.add_argument(
+        "--many",
+        action="store_true",
+        help="find several digits side by side in a picture; arrays are taken as they are",
+    )
+    parser.add_argument(
         "--json",
         action="store_true",
-        help="one JSON object a line: file, index, label, probability, runner_up, sure, shapes "
-        "(how many separate ones, null for rows of pixels), probabilities",
+        help="one JSON object a line: file, index (in an array, or from the left with --many, else "
+        "null), label, probability, runner_up, sure, shapes (how many separate ones, null for rows "
+        "of pixels), probabilities",
     )
     parser.set_defaults(run=run, writes=False)
 
@@ -54,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     status = 0
     for path in arguments.images:
         try:
-            answers = list(_answer(model, path))
+            answers = list(_answer(model, path, many="many" in arguments))
         except (OSError, ValueError, TypeError, MemoryError) as error:
             complain(f"{PROGRAM} predict", describe_error(error))
             status = 1
@@ -76,6 +83,11 @@ class _Answer:
     shapes: Shapes | None  # None of rows of pixels, whose places are not known
 
     @property
+    def _advice(self) -> str:
+        """What to do where one digit was asked for and several shapes were found."""
+        return "; give one digit a picture, or --many" if self.index is None else ""
+
+    @property
     def doubts(self) -> list[str]:
         """Why the answer is not sure."""
         found = []
@@ -85,7 +97,7 @@ class _Answer:
             elif not self.shapes.are_strokes:
                 found.append("no strokes, but noise or a blot")
             elif self.shapes.number > 1:
-                found.append(f"{self.shapes.number} separate shapes; give one digit a picture")
+                found.append(f"{self.shapes.number} separate shapes{self._advice}")
         if self.probabilities[str(self.label)] < SURE:
             found.append(f"below {SURE:.0%}")
         return found
@@ -116,8 +128,8 @@ class _Answer:
         )
 
 
-def _answer(model: Any, path: str) -> Iterator[_Answer]:
-    images, shapes = _read_images(path, classifier_of(model).n_features_in_)
+def _answer(model: Any, path: str, *, many: bool) -> Iterator[_Answer]:
+    images, shapes = _read_images(path, classifier_of(model).n_features_in_, many=many)
     if not len(images):
         return
     probabilities = model.predict_proba(images_for(model, images))
@@ -128,11 +140,11 @@ def _answer(model: Any, path: str) -> Iterator[_Answer]:
         best, second = np.argsort(-row, kind="stable")[:2].tolist()
         yield _Answer(
             file=path,
-            index=index if shapes is None else None,
+            index=None if shapes is not None and not many else index,
             label=labels[best],
             runner_up=labels[second],
             probabilities=dict(zip(names, row.tolist(), strict=True)),
-            shapes=shapes or _shapes_of(images[index]),
+            shapes=_shapes_of(images[index]) if shapes is None else shapes[index],
         )
 
 
@@ -141,17 +153,19 @@ def _shapes_of(image: NDArray[Any]) -> Shapes | None:
     return find_shapes(np.nan_to_num(image)) if image.ndim == 2 else None
 
 
-def _read_images(path: str, n_features: int) -> tuple[NDArray[Any], Shapes | None]:
+def _read_images(
+    path: str, n_features: int, *, many: bool
+) -> tuple[NDArray[Any], list[Shapes] | None]:
     """Read one file, whatever its kind, which its first bytes tell.
 
-    Gives images of shape (n, height, width) or (n, n_features), and what a picture shows. How
-    many pixels the model reads tells a table of flat images from one image.
+    Gives images of shape (n, height, width) or (n, n_features), and what a picture shows in each.
+    How many pixels the model reads tells a table of flat images from one image.
     """
     with open(path, "rb") as file:
         head = file.peek(6)
         if not head.startswith((_NPY_MAGIC, *_IDX_MAGICS)):
-            digit = read_digit(path)
-            return digit.image[np.newaxis], digit.shapes
+            digits = read_digits(path) if many else [read_digit(path)]
+            return np.stack([digit.image for digit in digits]), [digit.shapes for digit in digits]
         if not head.startswith(_NPY_MAGIC):
             return _as_images(load_idx(path), path, n_features), None
         try:

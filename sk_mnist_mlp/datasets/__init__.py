@@ -8,6 +8,7 @@ from sk_mnist_mlp.datasets.images import (
     load_image,
     prepare_digit,
     read_digit,
+    read_digits,
 )
 from sk_mnist_mlp.datasets.mnist import load_mnist
 
@@ -20,4 +21,5 @@ __all__ = [
     "load_mnist",
     "prepare_digit",
     "read_digit",
+    "read_digits",
 ]

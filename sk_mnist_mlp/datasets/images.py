@@ -1,4 +1,4 @@
-"""A picture of one digit, of any size, made into an image like those of MNIST.
+"""A picture of digits, of any size, made into images like those of MNIST.
 
 MNIST's makers scaled each digit into a box of 20 by 20 pixels, keeping its proportions, and put
 the centre of mass of its ink at the middle of a field of 28 by 28. A network that learnt from such
@@ -21,7 +21,15 @@ from sk_mnist_mlp.exceptions import DataFileError
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Digit", "Shapes", "find_shapes", "load_image", "prepare_digit", "read_digit"]
+__all__ = [
+    "Digit",
+    "Shapes",
+    "find_shapes",
+    "load_image",
+    "prepare_digit",
+    "read_digit",
+    "read_digits",
+]
 
 _WHO = "load_image"
 _FIELD, _BOX = 28, 20
@@ -35,6 +43,10 @@ _MIN_CONTRAST = 16  # grey levels of 255 between the darkest and the lightest pl
 _FAINT = 0.1  # share of the strongest ink below which is paper: above the noise of JPEG files
 _NOISE = 4.0  # standard deviations of the paper's grain below which is paper
 _SPECK = 0.04  # share of the heaviest piece's ink below which a piece is dust
+_RULED = 1.25  # times what rules or squares show at the border, below which ink is one of them
+_RULE = 8  # of a side of the border, the length that a rule's end is shorter than half of
+_DEEP = 5  # pixels from the border to look for rules in
+_BARE = 0.5  # share of the strongest ink above which ink at the border is the digit's
 _GAIN = 1.25  # of a colour's contrast over the brightness's, which has less noise, to be read
 
 # What is paper: a polynomial through the border, fitted that often, each time weighted by what the
@@ -51,6 +63,7 @@ _GAP = 0.6
 _MAX_HOLES, _MAX_FILL, _MAX_PIECES = 6, 0.85, 20
 _NARROW = 0.4  # sides of a box, the shorter by the longer, below which a stroke may fill it
 _HOLE = 0.002  # share of the box below which a hole is a flaw in the stroke
+_OVERLAP = 0.3  # share of the narrower of two pieces above which one over the other is one digit
 _CELLS = 128  # rows and columns, about, that are enough to tell shapes apart
 _EIGHT = np.ones((3, 3))  # pixels that meet at a corner are one piece
 
@@ -168,10 +181,39 @@ def read_digit(path: str | os.PathLike[str]) -> Digit:
     >>> digit.shapes.number
     2
     """
-    require("PIL", who=_WHO, purpose="to read pictures")
-    shown = repr(os.fspath(path))
-    ink = _ink(_read_grey(path, shown), shown)
-    return Digit(_centre(_fit_box(ink)), find_shapes(ink))
+    return _digit(_read_ink(path))
+
+
+def read_digits(path: str | os.PathLike[str]) -> list[Digit]:
+    """Read a picture of several digits side by side, and return them from left to right.
+
+    Pieces above one another are one digit, as a 5 and its bar are, or a stroke that is broken; dust
+    is left out. Digits that touch are not parted.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        As in :func:`load_image`, with the same errors.
+
+    Returns
+    -------
+    digits : list of Digit
+        At least one. ``[digit.image for digit in digits]`` is what a model takes.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from sk_mnist_mlp.datasets import load_mnist, read_digits
+    >>> images = load_mnist(return_splits=True)[1][:3]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.fromarray(np.hstack(images)).save(f"{folder}/number.png")
+    ...     digits = read_digits(f"{folder}/number.png")
+    >>> np.stack([digit.image for digit in digits]).shape
+    (3, 28, 28)
+    """
+    return [_digit(ink) for ink in _split(_read_ink(path))]
 
 
 def prepare_digit(grey: NDArray[Any], *, source: str = "X") -> NDArray[np.uint8]:
@@ -254,8 +296,39 @@ def find_shapes(ink: NDArray[Any]) -> Shapes:
     return Shapes(int(ndimage.label(near, _EIGHT)[1]), not (is_noise or is_blot))
 
 
+def _split(ink: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Ink of each digit, from left to right, cut to where there is some."""
+    from scipy import ndimage
+
+    pieces, n_pieces = ndimage.label(ink, _EIGHT)
+    spans = [(box[1].start, box[1].stop) for box in ndimage.find_objects(pieces)]
+    digit_of = np.zeros(n_pieces + 1, np.intp)  # of each piece; 0 is paper
+    digit = left = right = 0
+    for piece in sorted(range(n_pieces), key=spans.__getitem__):
+        start, stop = spans[piece]
+        shared = min(right, stop) - start
+        if digit == 0 or shared < _OVERLAP * min(right - left, stop - start):
+            digit, left, right = digit + 1, start, stop
+        digit_of[piece + 1], right = digit, max(right, stop)
+    digits = digit_of[pieces]
+    return [
+        np.where(digits[box] == number, ink[box], np.float32(0.0))
+        for number, box in enumerate(ndimage.find_objects(digits), 1)
+    ]
+
+
+def _digit(ink: NDArray[np.float32]) -> Digit:
+    return Digit(_centre(_fit_box(ink)), find_shapes(ink))
+
+
 # ----------------------------------------------------------------------------------------------
 # From a file to brightness
+
+
+def _read_ink(path: str | os.PathLike[str]) -> NDArray[np.float32]:
+    require("PIL", who=_WHO, purpose="to read pictures")
+    shown = repr(os.fspath(path))
+    return _ink(_read_grey(path, shown), shown)
 
 
 def _read_grey(path: str | os.PathLike[str], shown: str) -> NDArray[np.float32]:
@@ -340,7 +413,10 @@ def _ink(grey: NDArray[Any], source: str) -> NDArray[np.float32]:
         # Ink takes a share of the light that there is, less of it in the shade.
         ink *= np.median(paper) / np.maximum(paper, _MIN_CONTRAST)
     strongest = ink.max()
-    ink[ink < max(_FAINT * strongest, _NOISE * grain)] = 0.0
+    rules = _rules(ink)
+    if rules > _BARE * strongest:
+        rules = 0.0
+    ink[ink < max(_FAINT * strongest, _NOISE * grain, _RULED * rules)] = 0.0
     if strongest < _MIN_CONTRAST or not ink.any():
         raise DataFileError(
             f"{_WHO}: expected {source} to show a digit on plain paper, got brightness from "
@@ -348,6 +424,17 @@ def _ink(grey: NDArray[Any], source: str) -> NDArray[np.float32]:
             "picture is empty. Give a picture with more contrast."
         )
     return _without_specks(ink / strongest)
+
+
+def _rules(ink: NDArray[np.float32]) -> float:
+    """Strongest ink of what is thin and reaches the border: rules and squares of paper."""
+    from scipy import ndimage
+
+    # Of pixels in line with a rule the faintest, which noise does not make darker.
+    bands = [ink[:_DEEP], ink[-_DEEP:], ink.T[:_DEEP], ink.T[-_DEEP:]]
+    sides = [np.maximum(band.min(axis=0), 0.0) for band in bands]
+    smooth = [ndimage.median_filter(side, len(side) // _RULE | 1, mode="nearest") for side in sides]
+    return float(max((side - s).max() for side, s in zip(sides, smooth, strict=True)))
 
 
 def _without_specks(ink: NDArray[Any]) -> NDArray[Any]:

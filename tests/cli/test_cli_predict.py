@@ -83,6 +83,35 @@ def test_text_for_people(model_file, test_digits, tmp_path, capsys):
     assert 0 <= float(rest.rstrip("%")) <= 100 - float(probability.rstrip("%")) + 0.01
 
 
+def test_many_digits_of_a_picture(model_file, test_digits, tmp_path, capsys):
+    """With --many each digit of a picture has its line, from left to right; arrays stay as is."""
+    images, labels = test_digits
+    path = str(tmp_path / "number.png")
+    Image.fromarray(np.hstack(images[:5])).save(path)
+    np.save(tmp_path / "x.npy", images[:2])
+    arguments = ["predict", model_file, "--many", path, str(tmp_path / "x.npy")]
+    assert main([*arguments, "--json"]) == 0
+    answers = objects(capsys.readouterr().out)
+    assert [answer["index"] for answer in answers] == [0, 1, 2, 3, 4, 0, 1]
+    assert [a["label"] for a in answers] == [*labels[:5].tolist(), *labels[:2].tolist()]
+    assert [answer["shapes"] for answer in answers] == [1] * 7
+    assert all(answer["sure"] == (answer["probability"] >= SURE) for answer in answers)
+    assert main(arguments) == 0
+    first, *_ = lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 7
+    assert first.split()[:2] == [f"{path}[0]", str(labels[0])]
+    assert f"  or {answers[0]['runner_up']:>4} " in first
+
+
+def test_many_says_what_is_doubtful(model_file, test_digits, tmp_path, capsys):
+    """Of digits above one another, which count as one, the line says that they are two shapes."""
+    lines = [np.hstack(test_digits[0][:2]), np.hstack(test_digits[0][2:4])]
+    Image.fromarray(np.vstack(lines)).save(tmp_path / "two_lines.png")
+    assert main(["predict", model_file, "--many", str(tmp_path / "two_lines.png")]) == 0
+    for line in capsys.readouterr().out.splitlines():
+        assert re.search(r"unsure: \d separate shapes(,|$)", line)
+
+
 def test_unsure_of_what_is_no_digit(model_file, test_digits, tmp_path, capsys):
     """Noise, two digits and nothing are never answered as if sure, and the line says why."""
     rng = np.random.default_rng(0)
@@ -98,8 +127,8 @@ def test_unsure_of_what_is_no_digit(model_file, test_digits, tmp_path, capsys):
     paths = [str(tmp_path / f"{name}.png") for name in pictures]
     assert main(["predict", model_file, *paths]) == 0
     two, three, noise, salt, blot = capsys.readouterr().out.splitlines()
-    assert "  unsure: 2 separate shapes; give one digit a picture" in two
-    assert "  unsure: 3 separate shapes; give one digit a picture" in three
+    assert "  unsure: 2 separate shapes; give one digit a picture, or --many" in two
+    assert "  unsure: 3 separate shapes; give one digit a picture, or --many" in three
     assert "  unsure: no strokes, but noise or a blot" in noise
     assert re.search(r"  unsure: (\d+ separate shapes|no strokes)", salt)
     assert "  unsure: no strokes, but noise or a blot" in blot

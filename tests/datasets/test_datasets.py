@@ -211,6 +211,7 @@ def test_the_public_names_are_these():
         "load_mnist",
         "prepare_digit",
         "read_digit",
+        "read_digits",
     ]
 
 

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sk_mnist_mlp.datasets import load_mnist
-from sk_mnist_mlp.datasets.images import Shapes, find_shapes, load_image, prepare_digit, read_digit
+from sk_mnist_mlp.datasets.images import (
+    Shapes,
+    find_shapes,
+    load_image,
+    prepare_digit,
+    read_digit,
+    read_digits,
+)
 from sk_mnist_mlp.exceptions import DataFileError
 
 
@@ -244,6 +251,64 @@ def test_two_digits_in_a_picture(digits, tmp_path):
     light = np.linspace(0.4, 1, pair.shape[1])
     path = save(((250 - 0.8 * pair) * light).astype(np.uint8), tmp_path / "pair.png")
     assert read_digit(path).shapes == Shapes(2, True)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    rows=st.lists(st.integers(0, 99), min_size=1, max_size=5),
+    gap=st.integers(1, 12),
+    factor=st.integers(1, 4),
+    is_dark=st.booleans(),
+)
+def test_digits_side_by_side(digits, tmp_path_factory, rows, gap, factor, is_dark):
+    """Digits side by side come back left to right, each as if it stood alone."""
+    parts = []
+    for row in rows:
+        columns = np.flatnonzero(digits[row].any(0))
+        parts += [digits[row][:, columns[0] : columns[-1] + 1], np.zeros((28, gap), np.uint8)]
+    number = np.kron(np.pad(np.hstack(parts), 6), np.ones((factor, factor), np.uint8))
+    path = tmp_path_factory.getbasetemp() / "number.png"
+    found = read_digits(save(255 - number if is_dark else number, path))
+    assert [digit.shapes.are_strokes for digit in found] == [True] * len(rows)
+    for digit, row in zip(found, rows, strict=True):
+        assert shifted_difference(digit.image, digits[row]) < 5
+
+
+def test_parts_of_a_digit_stay_together(drawing, tmp_path):
+    """A bar above its body, half of it beside, and a broken stroke are one digit; dust is none."""
+    five = np.full((160, 200), 230, np.uint8)
+    five[40:50, 60:110] = 40  # the bar
+    five[60:130, 50:62] = five[118:130, 50:90] = five[70:130, 84:96] = 40
+    five[20:22, 180:182] = 40  # dust
+    (digit,) = read_digits(save(five, tmp_path / "five.png"))
+    assert digit.shapes.are_strokes
+    drawing[60:75] = 230
+    assert len(read_digits(save(drawing, tmp_path / "broken.png"))) == 1
+    pair = np.hstack([five, drawing.repeat(2, 1)[:1].repeat(160, 0), five])
+    assert len(read_digits(save(pair, tmp_path / "pair.png"))) == 2
+
+
+@pytest.mark.parametrize("strength", [0.1, 0.2, 0.3])
+@pytest.mark.parametrize("kind", ["ruled", "slanted", "squared"])
+def test_lines_of_the_paper(digits, tmp_path, strength, kind):
+    """Ruled and squared paper, whose lines are fainter than the ink, is paper."""
+    y, x = np.mgrid[:200, :220]
+    lines = (y + (kind == "slanted") * x // 15) % 37 < 3
+    if kind == "squared":
+        lines |= x % 37 < 3
+    differences, numbers = [], []
+    for digit in digits[:10]:
+        canvas = np.zeros((200, 220))
+        large = Image.fromarray(digit).resize((112, 112), Image.Resampling.BICUBIC)
+        canvas[40:152, 50:162] = np.asarray(large) / 255
+        plain = load_image(save((240 * (1 - canvas)).astype(np.uint8), tmp_path / "plain.png"))
+        ruled = 240 * (1 - np.maximum(canvas, strength * lines))
+        image = load_image(save(ruled.astype(np.uint8), tmp_path / "ruled.png"))
+        differences.append(shifted_difference(image, plain))
+        numbers.append(read_digit(tmp_path / "ruled.png").shapes.number)
+    assert numbers.count(1) >= 9  # a stroke as faint as the lines may break
+    assert np.mean(differences) < 8
+    assert max(differences) < 14
 
 
 def test_broken_stroke_and_dust(drawing):

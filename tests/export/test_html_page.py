@@ -227,13 +227,15 @@ def test_drawings_are_prepared_as_python_does(page):
 
 
 def photo(number, rng):
-    """A digit on unevenly lit paper, with grain, in ink of some colour."""
+    """A digit on unevenly lit paper, plain or ruled, with grain, in ink of some colour."""
     size = (int(rng.integers(150, 400)), int(rng.integers(150, 400)))
     picture = Image.new("L", size, 0)
     for stroke in strokes_of(str(number)):
         line = [(x * size[0] / 100, y * size[1] / 100) for x, y in stroke]
         ImageDraw.Draw(picture).line(line, fill=255, width=12, joint="curve")
     ink = np.asarray(picture.filter(ImageFilter.GaussianBlur(1)), float)[..., np.newaxis] / 255
+    if number % 2:  # ruled paper
+        ink[:: size[1] // 6] = np.maximum(ink[:: size[1] // 6], 0.2)
     down, across = np.mgrid[0 : 1 : 1j * size[1], 0 : 1 : 1j * size[0]]
     light = 150 + 80 * down - 60 * across**2 + rng.normal(0, 2, down.shape)
     colour = np.array([[20, 30, 160], [30, 30, 30], [200, 40, 40]][number % 3])

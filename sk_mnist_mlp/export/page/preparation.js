@@ -5,6 +5,8 @@
 const MIN_CONTRAST = 16;  // grey levels of 255
 const FAINT = 0.1;  // share of the strongest ink below which a pixel is paper
 const NOISE = 4;  // deviations of the paper's grain below which a pixel is paper
+const RULED = 1.25;  // times what rules show at the border, below which ink is one of them
+const BARE = 0.5;  // share of the strongest ink above which ink at the border is the digit's
 const SPECK = 0.04;  // share of the heaviest piece's ink below which a piece is dust
 const SAMPLES = 64;  // rows and columns that the paper's brightness is told from
 const BENDING = [2, 2, 2, 3, 3, 4, 4, 4];  // degrees of the paper's surface, fit after fit
@@ -179,6 +181,24 @@ function crop({ values, width, height }) {
   return { values: kept, ...size };
 }
 
+/** Strongest ink of what is thin and reaches the border: rules and squares of paper. */
+function findRules(ink, width, height) {
+  // Of a side: its length, the steps along it and inwards, and where it begins.
+  const sides = [
+    [width, 1, width, 0],
+    [width, 1, -width, (height - 1) * width],
+    [height, width, 1, 0],
+    [height, width, -1, width - 1],
+  ];
+  return Math.max(...sides.flatMap(([length, along, inwards, first]) => {
+    const levels = Array.from({ length }, (_, i) => Math.max(0, Math.min(
+      ...[0, 1, 2, 3, 4].map((k) => ink[first + i * along + k * inwards] ?? Infinity))));
+    const half = length >> 4;
+    return levels.map((level, i) => level - median(Array.from({ length: 2 * half + 1 },
+      (_, k) => levels[Math.min(Math.max(i - half + k, 0), length - 1)])));
+  }));
+}
+
 /**
  * Strength of the ink at each pixel, in [0, 1], cropped, or null where nothing stands out.
  * Of a drawing the paper is known to be white; of a photo it is looked for.
@@ -197,7 +217,8 @@ function findInk(picture, paperIsWhite) {
   const ink = differences.map((difference, i) =>
     (balance < 0 ? -difference : (difference * brightness) / Math.max(paper.levels[i], MIN_CONTRAST)));
   const strongest = ink.reduce((a, b) => Math.max(a, b));
-  const least = Math.max(FAINT * strongest, NOISE * paper.grain);
+  const rules = paperIsWhite ? 0 : findRules(ink, width, height);
+  const least = Math.max(FAINT * strongest, NOISE * paper.grain, rules > BARE * strongest ? 0 : RULED * rules);
   if (strongest < MIN_CONTRAST || strongest < least) return null;
   const shares = ink.map((strength) => (strength < least ? 0 : strength / strongest));
   return crop(withoutSpecks({ values: shares, width, height }));
