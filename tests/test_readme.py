@@ -227,7 +227,7 @@ def test_commands_work_after_make_run(tmp_path):
         & {name_of(requirement) for requirement in optional} - needed_by(installed)
     )
     assert {"pandas", "polars", "optuna"} <= set(hidden)
-    for name in ("photo.png", "drawing.png"):
+    for name in ("photo.png", "drawing.png", "number.png"):
         Image.fromarray(load_mnist(return_splits=True)[1][0]).save(tmp_path / name)
     script = tmp_path / "command.py"
     script.write_text(
