@@ -150,7 +150,7 @@ def combine_weights(
     >>> combine_weights(*rows, None, "float32").round(3)
     array([0.187, 0.56 , 0.   ])
     >>> combine_weights(*rows, {"a": 1e300, "b": 0}, "float32").round(3)
-    array([0.747, 0.   , 0.   ])
+    array([0.557, 0.   , 0.   ])
     """
     if sample_weight is None and class_weight is None:
         return None

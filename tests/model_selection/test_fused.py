@@ -90,6 +90,7 @@ VARIED = {
     "augmentation": [RandomDistortion(image_shape=(8, 8), random_state=0)],
     "early_stopping": [True],
     "validation_fraction": [0.2],
+    "monitor": ["val_loss"],
     "n_iter_no_change": [1],
     "tol": [0.5],
     "class_weight": ["balanced", {0: 3.0, 1: 0.0}],
@@ -103,6 +104,7 @@ VARIED = {
 }
 TOGETHER = {
     "validation_fraction": {"early_stopping": True},
+    "monitor": {"early_stopping": True, "n_iter_no_change": 2, "epochs": 12},
     "n_iter_no_change": {"early_stopping": True, "epochs": 12},
     "tol": {"early_stopping": True, "n_iter_no_change": 2, "epochs": 12},
 }
