@@ -75,7 +75,10 @@ def test_an_error_ends_the_search_at_once():
     """With ``error_score="raise"`` the search raises the plain error, and the others stop."""
     search = GridSearchCV(endless(), {"dropout": [0.1, 2.0, 0.3]}, cv=2, error_score="raise")
     began = time.monotonic()
-    with pytest.raises(ValueError, match="The 'dropout' parameter of MLPDigitClassifier must be"), fused():
+    with (
+        pytest.raises(ValueError, match="The 'dropout' parameter of MLPDigitClassifier must be"),
+        fused(),
+    ):
         search.fit(X, Y)
     assert time.monotonic() - began < 300
 
@@ -343,7 +346,10 @@ def test_an_error_in_a_nested_call_comes_out_on_top():
         VotingClassifier([("good", endless()), ("bad", classifier(dropout=dropout))])
         for dropout in (0.1, 2.0)
     ]
-    with pytest.raises(ValueError, match="The 'dropout' parameter of MLPDigitClassifier must be"), fused():
+    with (
+        pytest.raises(ValueError, match="The 'dropout' parameter of MLPDigitClassifier must be"),
+        fused(),
+    ):
         joblib.Parallel()(joblib.delayed(clone(model).fit)(X, Y) for model in models)
 
 
