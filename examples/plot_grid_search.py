@@ -17,7 +17,7 @@ mpl.use("agg")
 import matplotlib.pyplot as plt
 import sklearn
 from scipy.stats import loguniform
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - its import is the switch
 from sklearn.model_selection import GridSearchCV, HalvingRandomSearchCV
 from sklearn.pipeline import make_pipeline
 

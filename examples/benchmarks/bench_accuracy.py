@@ -70,7 +70,7 @@ def keras_callback(watch: Watch, activation: str) -> Any:
 
     from sk_mnist_mlp._network import as_layers, forward
 
-    class Look(keras.callbacks.Callback):  # type: ignore[misc]
+    class Look(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             layers = as_layers(self.model.get_weights())
             watch.look(lambda rows: forward(rows, layers, activation, dtype=np.float32).argmax(1))
@@ -312,7 +312,7 @@ def harder_images(n_severities: int | None = None) -> Iterator[str]:
             for kind, severities in SEVERITIES.items()
             for severity in severities[:n_severities]
         }
-        np.savez(path, **arrays)  # type: ignore[arg-type]
+        np.savez(path, **arrays)
         yield str(path)
 
 

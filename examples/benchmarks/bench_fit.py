@@ -114,7 +114,7 @@ def second_fit(task: Task) -> Values:
 
     from sk_mnist_mlp._training.runners import n_traces
 
-    class Clock(keras.callbacks.Callback):  # type: ignore[misc]
+    class Clock(keras.callbacks.Callback):
         """Note when each epoch begins and ends, and stop after three."""
 
         times: tuple[list[float], list[float]] = ([], [])

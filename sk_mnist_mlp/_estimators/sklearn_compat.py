@@ -74,7 +74,7 @@ def single_task(fit: _Method) -> _Method:
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return fitted
 
-    return with_callbacks(fit_as_task)  # type: ignore[return-value]
+    return with_callbacks(fit_as_task)  # type: ignore[return-value]  # untyped
 
 
 def check_input_features(transformer: Any, input_features: Any) -> None:

@@ -33,7 +33,7 @@ def replacing(path: str | os.PathLike[str], *, who: str) -> Iterator[BinaryIO]:
     folder = os.path.dirname(target)
     check_place(target, who=who)
     temporary = os.path.join(folder, f".sk_mnist_mlp-{secrets.token_hex(8)}.tmp")
-    file = open(temporary, "xb")  # noqa: SIM115 (closed below; only what was opened is removed)
+    file = open(temporary, "xb")  # noqa: SIM115 - closed below; only what was opened is removed
     try:
         with file:
             if os.path.exists(target) and os.name != "nt":  # a read-only file is not replaced there

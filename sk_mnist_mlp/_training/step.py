@@ -95,7 +95,7 @@ def train_step(
     arrays: StackArrays,
     batch: Batch,
     values: Values,
-    uses: Uses = Uses(),  # noqa: B008  # an immutable value
+    uses: Uses = Uses(),  # noqa: B008 - an immutable value
 ) -> tuple[StackArrays, Any, Any]:
     """Take one step of each network: the arrays after it, each network's loss and correct rows.
 

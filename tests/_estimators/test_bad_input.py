@@ -572,7 +572,10 @@ def test_wrong_classes_of_the_first_call(fitted, classes, sentence):
 
 def test_other_classes_in_a_later_call(fitted):
     """Classes named again must be the same."""
-    call = lambda model: model.partial_fit(X, y, classes=[0, 1, 2, 3])  # noqa: E731
+
+    def call(model):
+        return model.partial_fit(X, y, classes=[0, 1, 2, 3])
+
     assert refusal(fitted, call) == (
         f"{WHO}the classes of the first call, [0, 1, 2], got [0, 1, 2, 3]. Leave classes out, or "
         "clone the estimator to start anew."
@@ -612,7 +615,10 @@ def test_wrong_weights(fitted, kind):
     assert refusal(fresh, lambda model: model.fit(X, y, weights)).startswith(sentence)
     if kind != "of one class":
         assert refusal(fitted, lambda m: m.fit(X, y, weights)).startswith(sentence)
-        call = lambda model: model.partial_fit(X, y, [0, 1, 2], weights)  # noqa: E731
+
+        def call(model):
+            return model.partial_fit(X, y, [0, 1, 2], weights)
+
         assert refusal(fresh, call) == refusal(fitted, call)
         assert refusal(fresh, call).startswith(sentence)
 

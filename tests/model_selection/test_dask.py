@@ -13,7 +13,7 @@ import pytest
 from dask.distributed import Client, LocalCluster
 from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - its import is the switch
 from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
